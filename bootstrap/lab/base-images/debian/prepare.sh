@@ -2,7 +2,7 @@
 # Makes the root file system that the lab's other base images grow on: Debian 13 with apt, no documentation.
 # Usage: prepare.sh <build context>; leaves rootfs.tar there.
 set -eu
-mmdebstrap --quiet --variant=apt --include=ca-certificates \
+mmdebstrap --quiet --variant=apt --include=ca-certificates,passwd \
   --aptopt='APT::Install-Recommends "false"' \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
