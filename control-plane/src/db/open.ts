@@ -1,0 +1,52 @@
+/** Opens the database: pool, Kysely, migrations. Every process of the product goes through here. */
+import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, type Transaction } from 'kysely';
+import pg from 'pg';
+import { PlatformError, describeError } from '../errors.ts';
+import { MIGRATIONS } from './migrations.ts';
+import type { Database } from './schema.ts';
+
+export type Db = Kysely<Database>;
+export type Tx = Transaction<Database>;
+
+/**
+ * Connects to Postgres. bigint columns come back as numbers: ours are counters far below 2^53.
+ * @param url `postgres://…`
+ * @param options.poolSize connections held at most; default 10
+ */
+export function openDatabase(url: string, options: { poolSize?: number } = {}): Db {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.poolSize ?? 10,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    application_name: 'shopyard',
+    types: {
+      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+        oid === (pg.types.builtins.INT8 as number)
+          ? Number
+          : (pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown),
+    },
+  });
+  // An idle connection that dies (Postgres restarted) is replaced on the next query.
+  pool.on('error', () => undefined);
+  return new Kysely<Database>({
+    dialect: new PostgresDialect({ pool }),
+    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+  });
+}
+
+/** Brings the schema up to date. Safe with several processes at once: Kysely holds a lock. */
+export async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({
+    // Migrations are SQL with snake_case names: no plugin may rewrite them.
+    db: db.withoutPlugins(),
+    provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined)
+    throw new PlatformError(
+      'migration_failed',
+      `The database schema could not be brought up to date: ${describeError(error)}`,
+      { cause: error },
+    );
+}

@@ -1,0 +1,182 @@
+/**
+ * The tables as TypeScript sees them (camelCase here, snake_case in Postgres). migrations.ts is
+ * what makes them. Times are `timestamptz`; ids are text with a prefix.
+ */
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type {
+  Action,
+  OperationKind,
+  OperationState,
+  Stage,
+  StoreSpec,
+  StoreStatus,
+} from '../domain/store.ts';
+
+type Time = ColumnType<Date, Date | string | undefined, Date | string>;
+type MaybeTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+/** pg hands out bigint as string; every bigint of ours is parsed to a number (db/open.ts). */
+type BigNumber = number;
+
+export type Role = 'operator' | 'owner' | 'member' | 'viewer';
+
+export type TenantTable = {
+  id: string;
+  slug: string;
+  storeLimit: Generated<number>;
+  createsPerMinute: Generated<number>;
+  createdAt: Generated<Time>;
+};
+
+/** A tenant's AppProject on one cluster: committed by the writer, seen by the observer. */
+export type TenantClusterTable = {
+  tenantId: string;
+  cluster: string;
+  committedAt: MaybeTime;
+  seenAt: MaybeTime;
+};
+
+export type TokenTable = {
+  id: string;
+  tenantId: string;
+  /** SHA-256 of the token, hex. The token itself is never stored. */
+  hash: string;
+  role: Role;
+  name: string;
+  createdAt: Generated<Time>;
+  expiresAt: MaybeTime;
+};
+
+export type StoreTable = {
+  id: string;
+  tenantId: string;
+  name: string;
+  type: string;
+  chart: string;
+  chartVersion: string;
+  plan: string;
+  cluster: string;
+  /** Application name: unique on its cluster for ever-living rows. */
+  application: string;
+  namespace: string;
+  host: string;
+  url: string;
+  domain: string | null;
+  generation: Generated<number>;
+  attempt: Generated<number>;
+  status: Generated<StoreStatus>;
+  stage: Generated<Stage>;
+  /** What is being waited for, in words; null when nothing is. */
+  detail: string | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  errorHint: string | null;
+  /** The last commit of this store's current operation and its place on the branch. */
+  commitSha: string | null;
+  commitPosition: BigNumber | null;
+  /** The operation the stages belong to. */
+  operationId: string;
+  createdAt: Generated<Time>;
+  updatedAt: Generated<Time>;
+  readyAt: MaybeTime;
+  /** When the current operation counts as failed unless it is done. */
+  deadlineAt: MaybeTime;
+  deletedAt: MaybeTime;
+};
+
+export type OperationTable = {
+  id: string;
+  /** Order of acceptance. */
+  seq: Generated<BigNumber>;
+  storeId: string;
+  tenantId: string;
+  cluster: string;
+  kind: OperationKind;
+  /** What the next (state queued) or last (state waiting) commit does. */
+  action: Action;
+  state: Generated<OperationState>;
+  generation: number;
+  spec: JSONColumnType<StoreSpec>;
+  requestedBy: string;
+  commitSha: string | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  createdAt: Generated<Time>;
+  committedAt: MaybeTime;
+  finishedAt: MaybeTime;
+};
+
+export type StageTable = {
+  storeId: string;
+  operationId: string;
+  stage: Stage;
+  /** Order within the operation. */
+  ordinal: number;
+  startedAt: Time;
+  finishedAt: MaybeTime;
+  deadlineAt: MaybeTime;
+  commitSha: string | null;
+};
+
+/** Every commit on the branch, ours and people's, in branch order: sha → position. */
+export type CommitTable = {
+  repository: string;
+  position: BigNumber;
+  sha: string;
+  operationId: string | null;
+  action: string | null;
+  storeId: string | null;
+  subject: string;
+  author: string;
+  committedAt: Time;
+};
+
+export type RepositoryTable = {
+  /** Address and branch. */
+  repository: string;
+  /** Last commit whose consequences are in this database. */
+  acknowledgedSha: string | null;
+  acknowledgedPosition: Generated<BigNumber>;
+  updatedAt: Generated<Time>;
+};
+
+export type LeaseTable = {
+  name: string;
+  holder: string;
+  fence: BigNumber;
+  expiresAt: Time;
+};
+
+export type IdempotencyTable = {
+  tenantId: string;
+  key: string;
+  /** SHA-256 of the canonical request. */
+  requestHash: string;
+  status: number;
+  body: JSONColumnType<object>;
+  createdAt: Generated<Time>;
+};
+
+export type EventTable = {
+  id: Generated<BigNumber>;
+  /** Transaction that wrote it: readers stop at the oldest one still running. */
+  xid: Generated<string>;
+  tenantId: string;
+  storeId: string | null;
+  type: string;
+  body: JSONColumnType<object>;
+  at: Generated<Time>;
+};
+
+export type Database = {
+  tenants: TenantTable;
+  tenantClusters: TenantClusterTable;
+  tokens: TokenTable;
+  stores: StoreTable;
+  operations: OperationTable;
+  stages: StageTable;
+  commits: CommitTable;
+  repositories: RepositoryTable;
+  leases: LeaseTable;
+  idempotency: IdempotencyTable;
+  events: EventTable;
+};

@@ -1,0 +1,130 @@
+/**
+ * The one function that writes a store's status (and its stages and events, in the same
+ * transaction). The API calls it when a request is accepted, the writer when a commit is published,
+ * the observer when a cluster changed. Many changes are a handful of statements, whatever their
+ * number. A change made for an operation that is no longer the store's current one is dropped.
+ */
+import { sql } from 'kysely';
+import { viewStore } from './view.ts';
+import type { Tx } from './open.ts';
+import type { StoreTable } from './schema.ts';
+import {
+  APPLY_STAGES,
+  DELETE_STAGES,
+  type Stage,
+  type StoreProblem,
+  type StoreStatus,
+} from '../domain/store.ts';
+import type { Selectable } from 'kysely';
+
+export type StoreRow = Selectable<StoreTable>;
+
+export type StatusChange = {
+  readonly storeId: string;
+  /** The operation the change is about. */
+  readonly operationId: string;
+  readonly status: StoreStatus;
+  readonly stage: Stage;
+  /** What is being waited for, in words. */
+  readonly detail: string | null;
+  readonly problem: StoreProblem | null;
+  /** undefined leaves the column as it is. */
+  readonly readyAt?: Date | null;
+  readonly deadlineAt?: Date | null;
+  readonly deletedAt?: Date | null;
+  readonly commit?: { readonly sha: string; readonly position: number };
+  readonly at: Date;
+};
+
+/** Writes the changes; returns the rows as they are now (those whose operation was still current). */
+export async function writeStatus(tx: Tx, changes: readonly StatusChange[]): Promise<StoreRow[]> {
+  if (changes.length === 0) return [];
+  const rows = changes.map((change) => ({
+    id: change.storeId,
+    operation_id: change.operationId,
+    status: change.status,
+    stage: change.stage,
+    detail: change.detail,
+    error_code: change.problem?.code ?? null,
+    error_message: change.problem?.message ?? null,
+    error_hint: change.problem?.hint ?? null,
+    set_ready: change.readyAt !== undefined,
+    ready_at: change.readyAt ?? null,
+    set_deadline: change.deadlineAt !== undefined,
+    deadline_at: change.deadlineAt ?? null,
+    deleted_at: change.deletedAt ?? null,
+    commit_sha: change.commit?.sha ?? null,
+    commit_position: change.commit?.position ?? null,
+    at: change.at,
+  }));
+  // Two writers that change overlapping stores lock them in the same order.
+  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const updated = await sql<StoreRow & { tenantSlug: string }>`
+    with change as materialized (
+      select c.* from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c(
+        id text, operation_id text, status text, stage text, detail text, error_code text,
+        error_message text, error_hint text, set_ready boolean, ready_at timestamptz,
+        set_deadline boolean, deadline_at timestamptz, deleted_at timestamptz, commit_sha text,
+        commit_position bigint, at timestamptz)
+    ), locked as materialized (
+      select s.id from stores s join change c on s.id = c.id and s.operation_id = c.operation_id
+      order by s.id for no key update of s
+    )
+    update stores s set
+      status = c.status, stage = c.stage, detail = c.detail,
+      error_code = c.error_code, error_message = c.error_message, error_hint = c.error_hint,
+      ready_at = case when c.set_ready then c.ready_at else s.ready_at end,
+      deadline_at = case when c.set_deadline then c.deadline_at else s.deadline_at end,
+      deleted_at = coalesce(c.deleted_at, s.deleted_at),
+      commit_sha = coalesce(c.commit_sha, s.commit_sha),
+      commit_position = coalesce(c.commit_position, s.commit_position),
+      updated_at = c.at
+    from change c join locked l on l.id = c.id, tenants t
+    where s.id = c.id and t.id = s.tenant_id
+    returning s.*, t.slug as tenant_slug
+  `.execute(tx);
+  const current = new Map(updated.rows.map((row) => [row.id, row]));
+  const applied = changes.filter((change) => current.has(change.storeId));
+  if (applied.length === 0) return [];
+  await writeStages(tx, applied);
+  await tx
+    .insertInto('events')
+    .values(
+      updated.rows.map((row) => ({
+        tenantId: row.tenantId,
+        storeId: row.id,
+        type: 'store',
+        body: JSON.stringify({ store: viewStore(row, row.tenantSlug) }),
+      })),
+    )
+    .execute();
+  return updated.rows;
+}
+
+/** Enters the stage of each change: closes the ones before it, fills in those it skipped. */
+async function writeStages(tx: Tx, changes: readonly StatusChange[]): Promise<void> {
+  const rows = changes.flatMap((change) => {
+    const order: readonly Stage[] =
+      change.status === 'deleting' || change.status === 'deleted' ? DELETE_STAGES : APPLY_STAGES;
+    const reached = order.indexOf(change.stage);
+    return order.slice(0, reached + 1).map((stage, ordinal) => ({
+      store_id: change.storeId,
+      operation_id: change.operationId,
+      stage,
+      ordinal,
+      started_at: change.at,
+      // The last stage is an arrival: it has no length.
+      finished_at: ordinal < reached || ordinal === order.length - 1 ? change.at : null,
+      deadline_at: change.deadlineAt ?? null,
+      commit_sha: change.commit?.sha ?? null,
+    }));
+  });
+  await sql`
+    insert into stages (store_id, operation_id, stage, ordinal, started_at, finished_at, deadline_at, commit_sha)
+    select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(
+      store_id text, operation_id text, stage text, ordinal int, started_at timestamptz,
+      finished_at timestamptz, deadline_at timestamptz, commit_sha text)
+    on conflict (operation_id, stage) do update set finished_at = excluded.finished_at
+      where stages.finished_at is null and excluded.finished_at is not null
+  `.execute(tx);
+}
