@@ -24,7 +24,7 @@ export type TenantTable = {
   slug: string;
   storeLimit: Generated<number>;
   createsPerMinute: Generated<number>;
-  createdAt: Generated<Time>;
+  createdAt: Time;
 };
 
 /** A tenant's AppProject on one cluster: committed by the writer, seen by the observer. */
@@ -42,7 +42,7 @@ export type TokenTable = {
   hash: string;
   role: Role;
   name: string;
-  createdAt: Generated<Time>;
+  createdAt: Time;
   expiresAt: MaybeTime;
 };
 
@@ -75,8 +75,8 @@ export type StoreTable = {
   commitPosition: BigNumber | null;
   /** The operation the stages belong to. */
   operationId: string;
-  createdAt: Generated<Time>;
-  updatedAt: Generated<Time>;
+  createdAt: Time;
+  updatedAt: Time;
   readyAt: MaybeTime;
   /** When the current operation counts as failed unless it is done. */
   deadlineAt: MaybeTime;
@@ -86,7 +86,7 @@ export type StoreTable = {
 export type OperationTable = {
   id: string;
   /** Order of acceptance. */
-  seq: Generated<BigNumber>;
+  seq: Generated<number>;
   storeId: string;
   tenantId: string;
   cluster: string;
@@ -100,7 +100,7 @@ export type OperationTable = {
   commitSha: string | null;
   errorCode: string | null;
   errorMessage: string | null;
-  createdAt: Generated<Time>;
+  createdAt: Time;
   committedAt: MaybeTime;
   finishedAt: MaybeTime;
 };
@@ -135,8 +135,8 @@ export type RepositoryTable = {
   repository: string;
   /** Last commit whose consequences are in this database. */
   acknowledgedSha: string | null;
-  acknowledgedPosition: Generated<BigNumber>;
-  updatedAt: Generated<Time>;
+  acknowledgedPosition: Generated<number>;
+  updatedAt: Time;
 };
 
 export type LeaseTable = {
@@ -153,18 +153,18 @@ export type IdempotencyTable = {
   requestHash: string;
   status: number;
   body: JSONColumnType<object>;
-  createdAt: Generated<Time>;
+  createdAt: Time;
 };
 
 export type EventTable = {
-  id: Generated<BigNumber>;
+  id: Generated<number>;
   /** Transaction that wrote it: readers stop at the oldest one still running. */
   xid: Generated<string>;
   tenantId: string;
   storeId: string | null;
   type: string;
   body: JSONColumnType<object>;
-  at: Generated<Time>;
+  at: Time;
 };
 
 export type Database = {
