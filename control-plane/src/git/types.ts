@@ -6,35 +6,35 @@
  */
 
 /** The 40 lower-case hexadecimal digits that name a commit. */
-export type CommitSha = string & { readonly __brand: 'CommitSha' }
+export type CommitSha = string & { readonly __brand: 'CommitSha' };
 
 /**
  * One path of a commit: its new content, or null when the path is removed. A path ending in `/`
  * with null removes the folder and all beneath it.
  */
-export type FileChange = { readonly path: string; readonly content: string | Uint8Array | null }
+export type FileChange = { readonly path: string; readonly content: string | Uint8Array | null };
 
-export type CommitAuthor = { readonly name: string; readonly email: string; readonly at: Date }
+export type CommitAuthor = { readonly name: string; readonly email: string; readonly at: Date };
 
 export type CommitRecord = {
-  readonly sha: CommitSha
+  readonly sha: CommitSha;
   /** The first parent; null for the first commit of a repository. */
-  readonly parent: CommitSha | null
-  readonly message: string
-  readonly author: CommitAuthor
+  readonly parent: CommitSha | null;
+  readonly message: string;
+  readonly author: CommitAuthor;
   /** Every path that differs from the first parent, sorted. */
-  readonly changedPaths?: readonly string[]
-}
+  readonly changedPaths?: readonly string[];
+};
 
 export type RemoteSettings = {
-  readonly url: string
-  readonly username: string
-  readonly password: string
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
   /** Short name, without `refs/heads/`. */
-  readonly branch: string
-}
+  readonly branch: string;
+};
 
-export type TreeEntryKind = 'file' | 'folder' | 'other'
+export type TreeEntryKind = 'file' | 'folder' | 'other';
 
 /**
  * Reads one tree. Paths are relative to the repository's root; `''` is the root itself. Symbolic
@@ -42,68 +42,68 @@ export type TreeEntryKind = 'file' | 'folder' | 'other'
  */
 export interface TreeReader {
   /** The folder's entries in git's order; null when there is no such folder. */
-  list(path: string): Promise<readonly { name: string; kind: TreeEntryKind }[] | null>
+  list(path: string): Promise<readonly { name: string; kind: TreeEntryKind }[] | null>;
   /** The file's content; null when there is no such file. */
-  read(path: string): Promise<Uint8Array | null>
-  exists(path: string): Promise<boolean>
+  read(path: string): Promise<Uint8Array | null>;
+  exists(path: string): Promise<boolean>;
   /** The object id of the file or folder; null when there is none. */
-  oid(path: string): Promise<string | null>
+  oid(path: string): Promise<string | null>;
 }
 
 export type RefreshResult =
   | { readonly kind: 'ok'; readonly commits: readonly CommitRecord[] }
-  | { readonly kind: 'rewritten'; readonly tip: CommitSha }
+  | { readonly kind: 'rewritten'; readonly tip: CommitSha };
 
 /** The branch as the writer sees it: a cached tree at the tip. Single-threaded use. */
 export interface Branch {
   /** Null while the branch does not exist on the remote. */
-  readonly tip: CommitSha | null
+  readonly tip: CommitSha | null;
   /** The tree at the tip. */
-  readonly tree: TreeReader
+  readonly tree: TreeReader;
   /**
    * Asks the remote for the branch's tip, fetches what is new, and returns the commits added after
    * `since` (oldest first, along first parents, each with `changedPaths`), or `rewritten` when
    * `since` is no longer an ancestor of the tip. With `since` null: no commits, only the tip.
    */
-  refresh(since: CommitSha | null): Promise<RefreshResult>
+  refresh(since: CommitSha | null): Promise<RefreshResult>;
   /** Starts a batch on the current tip; its commits live in memory until pushed. */
-  begin(): Batch
+  begin(): Batch;
 }
 
 export type CommitMeta = {
-  readonly message: string
-  readonly author: { readonly name: string; readonly email: string }
-  readonly at: Date
-}
+  readonly message: string;
+  readonly author: { readonly name: string; readonly email: string };
+  readonly at: Date;
+};
 
 export type CommitResult =
   | {
-      readonly kind: 'committed'
-      readonly sha: CommitSha
-      readonly parent: CommitSha | null
-      readonly changedPaths: readonly string[]
+      readonly kind: 'committed';
+      readonly sha: CommitSha;
+      readonly parent: CommitSha | null;
+      readonly changedPaths: readonly string[];
     }
-  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'unchanged' };
 
 export type PushResult =
   | { readonly kind: 'pushed'; readonly before: CommitSha | null; readonly after: CommitSha }
   | { readonly kind: 'moved' }
-  | { readonly kind: 'nothing' }
+  | { readonly kind: 'nothing' };
 
 export interface Batch {
   /** Sees the batch's own commits. */
-  readonly tree: TreeReader
+  readonly tree: TreeReader;
   /**
    * Adds one commit; `unchanged` when the resulting tree equals its parent's. Paths are confined:
    * an absolute path, `..`, `.git` in any disguise, control characters, or a way through a symbolic
    * link or submodule throw PlatformError `unsafe_path` and leave the batch as it was.
    */
-  commit(changes: readonly FileChange[], meta: CommitMeta): Promise<CommitResult>
+  commit(changes: readonly FileChange[], meta: CommitMeta): Promise<CommitResult>;
   /**
    * One pack, one push naming the old id. `moved`: someone else's commit is there; refresh and plan
    * again. After `pushed` the branch's tip and tree are the batch's. A lost reply throws the
    * retryable `push_unknown`: refresh, and look for your Operation-Id. Other failures throw a
    * PlatformError that says whether a retry can help.
    */
-  push(): Promise<PushResult>
+  push(): Promise<PushResult>;
 }
