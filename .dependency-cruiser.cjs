@@ -24,7 +24,7 @@ module.exports = {
       from: { path: '^control-plane/src/render/', pathNot: '\\.test\\.ts$' },
       to: {
         pathNot:
-          '^(control-plane/src/(domain|render)/|control-plane/src/errors\\.ts|node_modules/(zod|yaml|handlebars)/|node:crypto$|crypto$)',
+          '^(control-plane/src/(domain|render)/|control-plane/src/git/types\\.ts|control-plane/src/errors\\.ts|node_modules/(zod|yaml|handlebars)/|node:crypto$|crypto$)',
       },
     },
     {
