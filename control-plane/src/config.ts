@@ -1,0 +1,152 @@
+/**
+ * Settings: environment → one frozen object. Every problem is listed at once. `SHOPYARD_CLUSTER=lab`
+ * takes what the lab wrote when it came up as defaults; the environment wins. A kubeconfig is used
+ * when it is named, never because it was found.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
+
+const port = z.coerce.number().int().min(1).max(65_535);
+const whole = z.coerce.number().int().min(1);
+const address = z.url({ protocol: /^https?$/ });
+const label = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'a short name such as “main”');
+
+const Environment = z.object({
+  PORT: port.default(8080).describe('Port of the API and the portal'),
+  HOST: z.string().default('127.0.0.1').describe('Address the API and the portal listen on'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'an address such as postgres://user:password@host/database')
+    .optional()
+    .describe('Postgres to use; without it an embedded one runs in the data folder'),
+  SHOPYARD_DATA_DIR: z.string().min(1).default('.shopyard').describe('Where state is kept'),
+  SHOPYARD_CLUSTER: z.string().min(1).optional().describe('lab, or the path of a kubeconfig'),
+  SHOPYARD_CLUSTER_NAME: label.default('main').describe('Folder of the cluster in the repository'),
+  SHOPYARD_KUBECONFIG: z.string().min(1).optional().describe('Set by the lab; else the named one'),
+  SHOPYARD_BASE_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9.-]+$/, 'a domain in lower case')
+    .default('localhost')
+    .describe('Stores live at <store>.<this>'),
+  SHOPYARD_STORE_SCHEME: z.enum(['http', 'https']).default('https').describe('Of store addresses'),
+  SHOPYARD_STORE_PORT: port.optional().describe('Of store addresses, where not the usual one'),
+  SHOPYARD_INGRESS_CLASS: z.string().default('traefik'),
+  SHOPYARD_STORAGE_CLASS: z.string().default('').describe('Empty: the cluster’s default'),
+  SHOPYARD_IMAGE_REGISTRY: z.string().min(1).default('localhost/shopyard'),
+  SHOPYARD_REPOSITORY_URL: address.optional().describe('Cluster repository as Argo CD reaches it'),
+  SHOPYARD_BRANCH: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a branch name')
+    .default('main'),
+  SHOPYARD_SHARD_DIGITS: z
+    .enum(['1', '2'])
+    .default('1')
+    .describe('1: 16 shards, 2: 256; never changed once a cluster has stores'),
+  SHOPYARD_FORGE_HOST: z.string().default('127.0.0.1'),
+  SHOPYARD_FORGE_PORT: port.default(8081).describe('Port of the embedded git server'),
+  SHOPYARD_FORGE_READ_PASSWORD: z.string().min(16).optional(),
+  SHOPYARD_FORGE_WRITE_PASSWORD: z.string().min(16).optional(),
+  SHOPYARD_ARGOCD_WEBHOOK_URL: address.optional(),
+  SHOPYARD_ARGOCD_WEBHOOK_SECRET: z.string().min(1).optional(),
+  SHOPYARD_ARGOCD_UI_URL: address.optional(),
+  SHOPYARD_BOOTSTRAP_TOKEN: z
+    .string()
+    .min(16, 'at least 16 characters')
+    .optional()
+    .describe('Makes the first operator token on the first start'),
+  SHOPYARD_STORE_LIMIT: whole.default(5).describe('Stores per tenant, unless set for the tenant'),
+  SHOPYARD_CREATES_PER_MINUTE: whole.default(1).describe('Per user, unless set for the tenant'),
+  SHOPYARD_DEADLINE_SECONDS: whole
+    .default(600)
+    .describe('Until an unfinished change is a failed one'),
+  SHOPYARD_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type Config = Readonly<
+  Omit<z.infer<typeof Environment>, 'SHOPYARD_KUBECONFIG' | 'SHOPYARD_SHARD_DIGITS'> & {
+    SHOPYARD_KUBECONFIG: string;
+    SHOPYARD_REPOSITORY_URL: string;
+    SHOPYARD_SHARD_DIGITS: 1 | 2;
+  }
+>;
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Reads the settings; every problem is one sentence that begins with the setting's name. */
+export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
+  const problems: string[] = [];
+  // An empty variable is an unset one.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const preset = readPreset(given, problems);
+  const parsed = Environment.safeParse({ ...preset, ...given });
+  if (!parsed.success)
+    for (const issue of parsed.error.issues)
+      problems.push(`${issue.path.join('.')}: ${issue.message}.`);
+  if (!parsed.success || problems.length > 0) return { ok: false, problems };
+
+  const settings = parsed.data;
+  const kubeconfig = settings.SHOPYARD_KUBECONFIG ?? '';
+  try {
+    readFileSync(kubeconfig);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    problems.push(`SHOPYARD_CLUSTER: the kubeconfig ${kubeconfig} cannot be read (${code}).`);
+  }
+  if (
+    (settings.SHOPYARD_ARGOCD_WEBHOOK_URL === undefined) !==
+    (settings.SHOPYARD_ARGOCD_WEBHOOK_SECRET === undefined)
+  )
+    problems.push(
+      'SHOPYARD_ARGOCD_WEBHOOK_SECRET: set it together with SHOPYARD_ARGOCD_WEBHOOK_URL.',
+    );
+  if (settings.PORT === settings.SHOPYARD_FORGE_PORT)
+    problems.push('SHOPYARD_FORGE_PORT: the same as PORT; each needs its own.');
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    config: Object.freeze({
+      ...settings,
+      SHOPYARD_DATA_DIR: resolve(settings.SHOPYARD_DATA_DIR),
+      SHOPYARD_KUBECONFIG: kubeconfig,
+      SHOPYARD_REPOSITORY_URL:
+        settings.SHOPYARD_REPOSITORY_URL ??
+        `http://${settings.SHOPYARD_FORGE_HOST}:${settings.SHOPYARD_FORGE_PORT}/shopyard.git`,
+      SHOPYARD_SHARD_DIGITS: settings.SHOPYARD_SHARD_DIGITS === '2' ? 2 : 1,
+    }),
+  };
+}
+
+/** What the named cluster brings along: the lab's own settings, or just the kubeconfig's path. */
+function readPreset(
+  env: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Record<string, string> {
+  const named = env.SHOPYARD_CLUSTER;
+  const file = join(resolveLabPaths(env).lab, 'connection.json');
+  if (named !== undefined && named !== 'lab') return { SHOPYARD_KUBECONFIG: resolve(named) };
+  if (!isFile(file)) {
+    problems.push(
+      named === 'lab'
+        ? 'SHOPYARD_CLUSTER: the lab is not up. Start it with: npm run lab:up'
+        : 'SHOPYARD_CLUSTER: no cluster is named and the lab is not up. Start the lab with ' +
+            'npm run lab:up, or set this to the path of a kubeconfig.',
+    );
+    return {};
+  }
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    problems.push(`SHOPYARD_CLUSTER: ${file} is damaged. Start the lab again: npm run lab:up`);
+    return {};
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
