@@ -142,7 +142,7 @@ export class EmbeddedForge implements Forge {
     server.requestTimeout = this.#limits.requestTimeoutMs;
     server.headersTimeout = 30_000;
     server.keepAliveTimeout = 30_000;
-    await listen(server, this.#options.host, this.#options.port);
+    await listen(server, this.#options.host, this.#port);
     this.#server = server;
     const address = server.address();
     if (address !== null && typeof address === 'object') this.#port = address.port;

@@ -108,7 +108,11 @@ class RemoteBranch implements Branch {
   }
 
   async #refreshOnce(since: CommitSha | null): Promise<RefreshResult> {
-    const tip = await this.#clone.readRemoteTip();
+    let tip = await this.#clone.readRemoteTip();
+    if (tip !== null && tip !== this.#tip && !(await this.#clone.has(tip))) {
+      // It may have moved on since we asked.
+      tip = await this.#clone.fetch(this.#tip === null ? 1 : DEPTHS[0]);
+    }
     if (tip === null) {
       if (this.#tip === null && since === null) return { kind: 'ok', commits: [] };
       throw new PlatformError('branch_missing', `${this.ref} is gone from the remote`, {
@@ -116,11 +120,7 @@ class RemoteBranch implements Branch {
         hint: 'Push the branch again; nothing is written or deleted until it is back.',
       });
     }
-    if (tip === this.#tip) {
-      if (this.#pushedSinceFetch >= CLONE_LAG) await this.#catchUp();
-    } else if (!(await this.#clone.has(tip))) {
-      await this.#clone.fetch(this.#tip === null ? 1 : DEPTHS[0]);
-    }
+    if (tip === this.#tip && this.#pushedSinceFetch >= CLONE_LAG) await this.#catchUp();
     const links = since === null ? [] : await this.#findLinks(tip, since);
     const commits = links === null ? null : await this.#describe(links);
     await this.#moveTo(tip);

@@ -147,7 +147,7 @@ export function encodeCommit(commit: CommitFields): GitObject {
 /** Git forbids these characters in a name, and trims the same ends as we do. */
 function cleanIdentity(value: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are exactly what must not pass
-  const cleaned = value.replace(/[\u0000-\u001f\u007f<>]+/g, ' ').trim();
+  const cleaned = value.replace(/[\u0000-\u0020\u007f<>]+/g, ' ').trim();
   return cleaned === '' ? 'unknown' : cleaned;
 }
 
