@@ -66,7 +66,10 @@ function checked(check: (input: string) => { ok: true } | { ok: false; message: 
   });
 }
 
-const Word = z.string().min(1).max(64);
+const Word = z
+  .string()
+  .max(64)
+  .regex(/^[\x21-\x7e]+$/, 'One word.');
 
 export const CreateStore = z.strictObject({
   name: checked(checkStoreName).describe('A DNS label of at most 40 characters, not reserved'),
@@ -102,7 +105,12 @@ export const StoreQuery = z.strictObject({
   cursor: z.string().max(200).optional(),
   status: z.enum(STORE_STATUSES).optional(),
   type: Word.optional(),
-  q: z.string().max(100).optional().describe('Part of the name or the host'),
+  q: z
+    .string()
+    .max(100)
+    .regex(/^\P{C}*$/u, 'No control characters.')
+    .optional()
+    .describe('Part of the name or the host'),
   tenant: checked(checkTenantSlug).optional().describe('Operators only'),
 });
 export type StoreQuery = z.infer<typeof StoreQuery>;
@@ -176,7 +184,9 @@ export type ProblemDetails = z.infer<typeof ProblemDetails>;
 
 export const Readiness = z.object({
   ready: z.boolean(),
-  checks: z.array(z.object({ name: z.string(), ready: z.boolean(), message: z.string().nullable() })),
+  checks: z.array(
+    z.object({ name: z.string(), ready: z.boolean(), message: z.string().nullable() }),
+  ),
 });
 export type Readiness = z.infer<typeof Readiness>;
 
