@@ -5,7 +5,17 @@
  * folder with a program's key is always a whole build, whatever interrupted the one before. Two
  * builds at once are harmless: the second rename finds the first one's result and keeps it.
  */
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runCommand, tryCommand } from './command.ts';
@@ -59,7 +69,12 @@ async function buildProgram(
   await mkdir(source);
   // Its own caches, proxies and toolchain settings are the person's; only what changes the
   // outcome is set here.
-  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod -buildvcs=false', GOWORK: 'off' };
+  const env = {
+    ...process.env,
+    CGO_ENABLED: '0',
+    GOFLAGS: '-mod=mod -buildvcs=false',
+    GOWORK: 'off',
+  };
 
   let compiled = 0;
   const countPackages = (line: string): void => {
@@ -81,9 +96,12 @@ async function buildProgram(
   };
   const flags = ['-v', '-trimpath', '-ldflags', recipe.ldflags];
   if (recipe.way === 'install') {
-    await go(['install', ...flags, ...recipe.packages.map((path) => `${path}@v${recipe.version}`)], {
-      GOBIN: out,
-    });
+    await go(
+      ['install', ...flags, ...recipe.packages.map((path) => `${path}@v${recipe.version}`)],
+      {
+        GOBIN: out,
+      },
+    );
   } else {
     const goMod = renderGoMod(recipe, await readFile(download.GoMod, 'utf8'));
     await writeFile(join(source, 'go.mod'), goMod);
@@ -91,7 +109,8 @@ async function buildProgram(
     const target = recipe.output === undefined ? `${out}/` : join(out, recipe.output);
     await go(['build', ...flags, '-o', target, ...recipe.packages]);
   }
-  for (const link of recipe.links ?? []) await symlink(recipe.output ?? recipe.name, join(out, link));
+  for (const link of recipe.links ?? [])
+    await symlink(recipe.output ?? recipe.name, join(out, link));
   for (const file of recipe.files ?? []) {
     const copy = join(out, basename(file.from));
     await cp(join(download.Dir, file.from), copy);
@@ -126,9 +145,13 @@ async function requireGo(): Promise<void> {
   const result = await tryCommand('go', ['env', 'GOVERSION']).catch(() => undefined);
   const found = result?.stdout.trim().replace(/^go/, '');
   if (found === undefined || found === '') {
-    throw new Error(`Go ${minimumGo} or later is needed to build the lab; there is no go on the PATH.`);
+    throw new Error(
+      `Go ${minimumGo} or later is needed to build the lab; there is no go on the PATH.`,
+    );
   }
   if (found.localeCompare(minimumGo, 'en', { numeric: true }) < 0) {
-    throw new Error(`Go ${minimumGo} or later is needed to build the lab; the one here is ${found}.`);
+    throw new Error(
+      `Go ${minimumGo} or later is needed to build the lab; the one here is ${found}.`,
+    );
   }
 }

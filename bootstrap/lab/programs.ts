@@ -137,7 +137,7 @@ export function findProgram(name: string): ProgramRecipe {
  * typically takes does not.
  */
 export function programKey(recipe: ProgramRecipe): string {
-  const { typicalMinutes: _shownOnly, ...decisive } = recipe;
+  const decisive = { ...recipe, typicalMinutes: undefined };
   const digest = createHash('sha256').update(JSON.stringify(decisive)).digest('hex');
   return `${recipe.name}-${recipe.version}-${digest.slice(0, 8)}`;
 }

@@ -1,0 +1,192 @@
+/**
+ * The lab's own certificate authority and what it signs: one certificate per part, so that each
+ * has the name, and so the rights, that Kubernetes' built-in roles give it. Keys never leave the
+ * lab folder, which only its owner can read.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from './command.ts';
+import { network, nodeName, ports, type LabLayout } from './layout.ts';
+
+interface CertificateRequest {
+  readonly name: string;
+  readonly subject: string;
+  readonly alternativeNames?: string;
+}
+
+const certificates: readonly CertificateRequest[] = [
+  {
+    name: 'apiserver',
+    subject: '/CN=kube-apiserver',
+    alternativeNames: [
+      'DNS:localhost',
+      'DNS:kubernetes',
+      'DNS:kubernetes.default',
+      'DNS:kubernetes.default.svc',
+      'DNS:kubernetes.default.svc.cluster.local',
+      'IP:127.0.0.1',
+      `IP:${network.address}`,
+      `IP:${network.apiServiceAddress}`,
+    ].join(','),
+  },
+  {
+    name: 'apiserver-kubelet-client',
+    subject: '/O=system:masters/CN=kube-apiserver-kubelet-client',
+  },
+  {
+    name: 'kubelet',
+    subject: `/O=system:nodes/CN=system:node:${nodeName}`,
+    alternativeNames: `DNS:${nodeName},IP:${network.address}`,
+  },
+  { name: 'controller-manager', subject: '/CN=system:kube-controller-manager' },
+  { name: 'scheduler', subject: '/CN=system:kube-scheduler' },
+  { name: 'kube-proxy', subject: '/CN=system:kube-proxy' },
+  { name: 'coredns', subject: '/CN=shopyard-lab:coredns' },
+  { name: 'keeper', subject: '/CN=shopyard-lab:keeper' },
+  // Argo CD manages whatever stores are made of: cluster-admin, as in its own installation.
+  { name: 'argocd', subject: '/O=system:masters/CN=shopyard-lab:argocd' },
+  { name: 'admin', subject: '/O=system:masters/CN=admin' },
+];
+
+/** Who gets a kubeconfig in the lab folder's `kubeconfigs`, besides people and the observer. */
+const kubeconfigOwners = [
+  'kubelet',
+  'controller-manager',
+  'scheduler',
+  'kube-proxy',
+  'coredns',
+  'keeper',
+  'argocd',
+] as const;
+
+/** URL of the lab's API server. */
+export const apiServerUrl = `https://${network.address}:${ports.apiServer}`;
+
+/** Makes what is missing of keys, certificates and kubeconfigs. */
+export async function ensureCertificates(layout: LabLayout): Promise<void> {
+  const finished = join(layout.pki, 'complete');
+  if (!existsSync(finished)) {
+    const work = `${layout.pki}.new`;
+    await rm(work, { recursive: true, force: true });
+    await rm(layout.pki, { recursive: true, force: true });
+    await mkdir(work, { recursive: true, mode: 0o700 });
+    await makeAuthority(work);
+    await Promise.all(certificates.map((request) => makeCertificate(work, request)));
+    await makeServiceAccountKeys(work);
+    await writeFile(join(work, 'complete'), '');
+    await rename(work, layout.pki);
+  }
+  await mkdir(layout.kubeconfigs, { recursive: true, mode: 0o700 });
+  for (const owner of kubeconfigOwners) {
+    const namespace = owner === 'argocd' ? 'argocd' : 'default';
+    const text = renderCertificateKubeconfig(layout, owner, namespace);
+    await writeFile(join(layout.kubeconfigs, owner), text, { mode: 0o600 });
+  }
+  const admin = renderCertificateKubeconfig(layout, 'admin', 'default');
+  await writeFile(layout.adminKubeconfig, admin, { mode: 0o600 });
+}
+
+async function makeAuthority(folder: string): Promise<void> {
+  await runCommand('openssl', [
+    ...[
+      'req',
+      '-x509',
+      '-new',
+      '-nodes',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+    ],
+    ...['-keyout', join(folder, 'ca.key'), '-out', join(folder, 'ca.crt'), '-days', '3650'],
+    ...['-subj', '/CN=shopyard-lab'],
+  ]);
+}
+
+async function makeCertificate(folder: string, request: CertificateRequest): Promise<void> {
+  const config = join(folder, `${request.name}.cnf`);
+  await writeFile(
+    config,
+    [
+      '[req]',
+      'distinguished_name = name',
+      'x509_extensions = leaf',
+      '[name]',
+      '[leaf]',
+      'basicConstraints = critical, CA:FALSE',
+      'keyUsage = critical, digitalSignature',
+      'extendedKeyUsage = serverAuth, clientAuth',
+      ...(request.alternativeNames === undefined
+        ? []
+        : [`subjectAltName = ${request.alternativeNames}`]),
+      '',
+    ].join('\n'),
+  );
+  await runCommand('openssl', [
+    ...[
+      'req',
+      '-x509',
+      '-new',
+      '-nodes',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+    ],
+    ...['-config', config, '-subj', request.subject, '-days', '3650'],
+    ...['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')],
+    ...[
+      '-keyout',
+      join(folder, `${request.name}.key`),
+      '-out',
+      join(folder, `${request.name}.crt`),
+    ],
+  ]);
+}
+
+async function makeServiceAccountKeys(folder: string): Promise<void> {
+  const pair = generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'sec1', format: 'pem' },
+  });
+  await writeFile(join(folder, 'service-account.key'), pair.privateKey, { mode: 0o600 });
+  await writeFile(join(folder, 'service-account.pub'), pair.publicKey);
+}
+
+function renderCertificateKubeconfig(layout: LabLayout, owner: string, namespace: string): string {
+  return renderKubeconfig(layout, owner, namespace, {
+    'client-certificate': join(layout.pki, `${owner}.crt`),
+    'client-key': join(layout.pki, `${owner}.key`),
+  });
+}
+
+/** A kubeconfig for the lab's API server, as JSON (which is YAML too). */
+export function renderKubeconfig(
+  layout: LabLayout,
+  user: string,
+  namespace: string,
+  credentials: Readonly<Record<string, string>>,
+): string {
+  return (
+    JSON.stringify(
+      {
+        apiVersion: 'v1',
+        kind: 'Config',
+        clusters: [
+          {
+            name: 'lab',
+            cluster: { server: apiServerUrl, 'certificate-authority': join(layout.pki, 'ca.crt') },
+          },
+        ],
+        users: [{ name: user, user: credentials }],
+        contexts: [{ name: 'lab', context: { cluster: 'lab', user, namespace } }],
+        'current-context': 'lab',
+      },
+      null,
+      2,
+    ) + '\n'
+  );
+}
