@@ -49,6 +49,8 @@ export function writeYaml(value: unknown): string {
     lineWidth: 0,
     compat: 'yaml-1.1',
     aliasDuplicateObjects: false,
+    // Block scalars lose lines of nothing but blanks; quoted ones lose nothing.
+    blockQuote: false,
   });
 }
 

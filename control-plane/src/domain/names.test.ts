@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { checkDomain, checkStoreName, STORE_NAME_MAX } from './names.ts';
+
+test.each(['shop', 'a', 'my-shop-2', 'a'.repeat(STORE_NAME_MAX)])('takes %j', (name) => {
+  expect(checkStoreName(name)).toEqual({ ok: true, name });
+});
+
+test.each([
+  '',
+  'a'.repeat(STORE_NAME_MAX + 1),
+  'a'.repeat(64),
+  'Shop',
+  '..',
+  '.git',
+  '-rf',
+  'shop-',
+  '1shop',
+  'my--shop',
+  'my_shop',
+  'my shop',
+  'shop.de',
+  'ѕhop',
+  'ｓhop',
+  'shöp',
+  'shop\n',
+  'shop\0',
+  '../x',
+  'www',
+  'admin',
+  'kube-x',
+  'xn--80ak6aa92e',
+])('refuses %j', (name) => {
+  // prettier-ignore
+  expect(checkStoreName(name)).toMatchObject({ ok: false, message: expect.any(String) as string });
+});
+
+test.each(['example.com', 'shop.example.co.uk', 'xn--bcher-kva.example'])('domain %j', (domain) => {
+  expect(checkDomain(domain)).toEqual({ ok: true });
+});
+
+test.each([
+  'localhost',
+  'Example.com',
+  'exa mple.com',
+  '-a.com',
+  'a-.com',
+  'a..com',
+  '.com',
+  'com.',
+  '10.0.0.1',
+  `${'a'.repeat(64)}.com`,
+  'a.com/x',
+  'a.com:80',
+  '*.a.com',
+  'bücher.example',
+])('refuses domain %j', (domain) => {
+  // prettier-ignore
+  expect(checkDomain(domain).ok).toBe(false);
+});

@@ -1,0 +1,25 @@
+/** A store's spec for tests, with whatever matters to the test set. */
+import type { StoreSpec } from '../../control-plane/src/domain/store.ts';
+
+export function exampleStore(
+  changes: Partial<Omit<StoreSpec, 'name'>> & { name?: string } = {},
+): StoreSpec {
+  const { name = 'shop', ...rest } = changes;
+  const host = rest.host ?? `${name}.localhost`;
+  return {
+    id: 'st_aaaaaaaaaaaaaaaa',
+    name: name as StoreSpec['name'],
+    tenantId: 'abc123',
+    tenant: 'acme',
+    type: 'woocommerce',
+    chart: 'woocommerce',
+    chartVersion: '1.0.0',
+    plan: 'small',
+    cluster: 'lab',
+    host,
+    url: `http://${host}:8088`,
+    generation: 1,
+    attempt: 1,
+    ...rest,
+  };
+}

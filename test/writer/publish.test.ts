@@ -1,0 +1,307 @@
+/** The writer on a real Postgres and a real git server. */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Branch } from '../../control-plane/src/git/types.ts';
+import { createLogger } from '../../control-plane/src/logger.ts';
+import { startLoop, type RunningLoop } from '../../control-plane/src/reconcile/loop.ts';
+import {
+  createPublisher,
+  type Publisher,
+  type PublisherOptions,
+  type Push,
+} from '../../control-plane/src/reconcile/publish.ts';
+import { renderTenant } from '../../control-plane/src/render/cluster.ts';
+import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { insertStore, insertTenant, queueOperation } from '../support/stores.ts';
+
+const { sources } = await loadTemplates();
+const logger = createLogger('silent');
+const address = { repositoryUrl: 'http://git.example/shopyard.git', branch: 'main' };
+
+let database: TestDatabase;
+let repository: TestRepository;
+let loops: RunningLoop[] = [];
+let relayed: Push[] = [];
+
+beforeEach(async () => {
+  [database, repository] = await Promise.all([createTestDatabase(), createTestRepository()]);
+  relayed = [];
+});
+
+afterEach(async () => {
+  await Promise.all(loops.map((loop) => loop.stop()));
+  loops = [];
+  await Promise.all([database.close(), repository.close()]);
+});
+
+function startWriter(changes: Partial<PublisherOptions> = {}, holder = 'one'): Publisher {
+  const publisher = createPublisher({
+    db: database.db,
+    logger,
+    clock: () => new Date(),
+    repository: 'test',
+    openBranch: () => repository.open(),
+    seeds: [
+      {
+        subject: 'Seed',
+        files: [
+          { path: 'charts/woocommerce/1.0.0/Chart.yaml', content: 'version: 1.0.0\n' },
+          { path: 'clusters/lab/apps/0/placeholder.yaml', content: 'kind: AppProject\n' },
+        ],
+      },
+    ],
+    render: createStoreRenderer(sources, address, (name) => ({
+      name,
+      shardDigits: 1,
+      values: {
+        ingressClass: 'traefik',
+        storageClass: '',
+        imageRegistry: 'localhost/shopyard',
+        observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
+      },
+    })),
+    renderTenant: (tenant) => renderTenant(sources, { ...address, ...tenant }),
+    relay: (push) => {
+      relayed.push(push);
+      return Promise.resolve();
+    },
+    measure: { batch: () => undefined, retry: () => undefined },
+    ...changes,
+  });
+  loops.push(startLoop(database.db, holder, logger, publisher));
+  return publisher;
+}
+
+async function waitForState(operationId: string, state: string): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const row = await database.db
+        .selectFrom('operations')
+        .select('state')
+        .where('id', '=', operationId)
+        .executeTakeFirstOrThrow();
+      expect(row.state).toBe(state);
+    },
+    { timeout: 15_000, interval: 25 },
+  );
+}
+
+function readStore(id: string) {
+  return database.db
+    .selectFrom('stores')
+    .selectAll()
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+}
+
+async function countCommits(operationId: string): Promise<number> {
+  const log = await repository.git('log', '--format=%B%x00', 'main');
+  return log.split('\0').filter((body) => body.includes(`Operation-Id: ${operationId}`)).length;
+}
+
+test('a create becomes one commit that touches its own files alone', async () => {
+  await insertTenant(database.db);
+  const { spec, operationId } = await insertStore(database.db);
+  startWriter();
+  await waitForState(operationId, 'waiting');
+
+  const store = await readStore(spec.id);
+  const tip = (await repository.git('rev-parse', 'main')).trim();
+  expect(store).toMatchObject({ status: 'provisioning', stage: 'committed', commitSha: tip });
+  const paths = (await repository.git('show', '--format=', '--name-only', 'main'))
+    .trim()
+    .split('\n');
+  expect(paths).toHaveLength(3);
+  for (const path of paths)
+    expect(path).toMatch(
+      /^clusters\/lab\/(apps\/[0-9a-f]\/abc123-shop\.yaml|stores\/[0-9a-f]{2}\/abc123-shop\/(store|values-1\.0\.0)\.yaml)$/,
+    );
+  expect(await repository.git('log', '-1', '--format=%s', 'main')).toBe(
+    'Create store shop of acme\n',
+  );
+  await vi.waitFor(() => expect(relayed.at(-1)?.after).toBe(tip));
+  expect(relayed.at(-1)?.commits.flatMap((commit) => commit.changedPaths)).toEqual(paths.sort());
+  expect(await repository.git('fsck', '--strict')).toBe('');
+});
+
+test('many creates share a push, one commit each, in order of acceptance', async () => {
+  await insertTenant(database.db);
+  const created: string[] = [];
+  for (let n = 0; n < 60; n++) {
+    const { operationId } = await insertStore(database.db, { name: `shop-${n}` });
+    created.push(operationId);
+  }
+  startWriter();
+  await waitForState(created.at(-1) ?? '', 'waiting');
+  const rows = await database.db
+    .selectFrom('commits')
+    .select(['position', 'sha', 'operationId'])
+    .orderBy('position')
+    .execute();
+  expect(rows.map((row) => row.position)).toEqual(rows.map((_, index) => index + 1));
+  expect(rows.flatMap((row) => row.operationId ?? [])).toEqual(created);
+  const log = await repository.git('log', '--reverse', '--format=%H', 'main');
+  expect(log.trim().split('\n')).toEqual(rows.map((row) => row.sha));
+  const pushes = relayed
+    .filter((push) => push.commits.length > 1)
+    .map((push) => push.commits.length);
+  expect(pushes).toEqual([50, 10]);
+});
+
+test('a store waits until its tenant’s project has been seen', async () => {
+  await insertTenant(database.db, { isSeen: false });
+  const { operationId } = await insertStore(database.db);
+  const publisher = startWriter();
+  await vi.waitFor(
+    async () => {
+      const row = await database.db.selectFrom('tenantClusters').selectAll().executeTakeFirst();
+      expect(row?.committedAt).toBeInstanceOf(Date);
+    },
+    { timeout: 10_000 },
+  );
+  expect(await repository.git('show', 'main:clusters/lab/root/tenants/abc123.yaml')).toContain(
+    'store-abc123-*',
+  );
+  expect(await countCommits(operationId)).toBe(0);
+  await database.db.updateTable('tenantClusters').set({ seenAt: new Date() }).execute();
+  publisher.wake();
+  await waitForState(operationId, 'waiting');
+  expect(await countCommits(operationId)).toBe(1);
+});
+
+test('a delete walks release, remove, purge, and leaves its neighbour alone', async () => {
+  await insertTenant(database.db);
+  const shop = await insertStore(database.db);
+  const neighbour = await insertStore(database.db, { name: 'neighbour' });
+  const publisher = startWriter();
+  await waitForState(neighbour.operationId, 'waiting');
+  const files = async (): Promise<string[]> =>
+    (await repository.git('ls-tree', '-r', '--name-only', 'main')).trim().split('\n');
+  const others = (await files()).filter((path) => !path.includes('abc123-shop'));
+
+  const operationId = await queueOperation(database.db, shop.spec, 'delete', 'release');
+  publisher.wake();
+  await waitForState(operationId, 'waiting');
+  const application = (await files()).find((path) => /apps\/.\/abc123-shop/.test(path)) ?? '';
+  expect(await repository.git('show', `main:${application}`)).not.toContain('Prune=false');
+
+  const advance = async (action: 'remove' | 'purge'): Promise<void> => {
+    await database.db
+      .updateTable('operations')
+      .set({ action, state: 'queued' })
+      .where('id', '=', operationId)
+      .execute();
+    publisher.wake();
+    await waitForState(operationId, action === 'purge' ? 'done' : 'waiting');
+  };
+  await advance('remove');
+  expect(await files()).not.toContain(application);
+  await advance('purge');
+
+  expect((await files()).filter((path) => !path.includes('abc123-shop'))).toEqual(others);
+  expect((await files()).filter((path) => path.includes('abc123-shop'))).toEqual([
+    expect.stringMatching(/^clusters\/lab\/tombstones\/[0-9a-f]{2}\/abc123-shop\.yaml$/),
+  ]);
+  expect(await readStore(shop.spec.id)).toMatchObject({ status: 'deleted', stage: 'gone' });
+});
+
+test('a reply that was lost after the push makes no second commit', async () => {
+  await insertTenant(database.db);
+  const { operationId } = await insertStore(database.db);
+  let lost = 0;
+  const openBranch = async (): Promise<Branch> => {
+    const branch = await repository.open();
+    const begin = branch.begin.bind(branch);
+    branch.begin = () => {
+      const batch = begin();
+      const push = batch.push.bind(batch);
+      batch.push = async () => {
+        const result = await push();
+        // The seed's push is answered; the create's is applied and its answer lost, once.
+        if (result.kind === 'pushed' && result.before !== null && lost++ === 0)
+          throw Object.assign(new Error('connection reset'), {});
+        return result;
+      };
+      return batch;
+    };
+    return branch;
+  };
+  startWriter({ openBranch });
+  await waitForState(operationId, 'waiting');
+  expect(lost).toBeGreaterThan(0);
+  expect(await countCommits(operationId)).toBe(1);
+});
+
+test('a person’s commit in between is kept, indexed and told to Argo CD', async () => {
+  await insertTenant(database.db);
+  const first = await insertStore(database.db);
+  const publisher = startWriter();
+  await waitForState(first.operationId, 'waiting');
+  const sha = await repository.commitAsPerson('Note the owner', (folder) =>
+    writeFile(join(folder, 'OWNERS'), 'ada\n'),
+  );
+  const second = await insertStore(database.db, { name: 'second' });
+  publisher.wake();
+  await waitForState(second.operationId, 'waiting');
+  expect(await repository.git('show', 'main:OWNERS')).toBe('ada\n');
+  const row = await database.db
+    .selectFrom('commits')
+    .selectAll()
+    .where('sha', '=', sha)
+    .executeTakeFirstOrThrow();
+  expect(row).toMatchObject({ author: 'Ada', operationId: null, subject: 'Note the owner' });
+  expect(relayed.flatMap((push) => push.commits.map((commit) => commit.sha))).toContain(sha);
+});
+
+test('an operation that cannot be planned fails alone, with the reason', async () => {
+  await insertTenant(database.db);
+  const bad = await insertStore(database.db, { name: 'bad', type: 'unheard-of' });
+  const good = await insertStore(database.db, { name: 'good' });
+  startWriter();
+  await waitForState(good.operationId, 'waiting');
+  await waitForState(bad.operationId, 'failed');
+  expect(await readStore(bad.spec.id)).toMatchObject({
+    status: 'failed',
+    errorCode: 'template_missing',
+  });
+});
+
+test('two writers on one branch: one holds the lease, and is replaced when it stops', async () => {
+  await insertTenant(database.db);
+  const one = startWriter({}, 'one');
+  startWriter({}, 'two');
+  const first = await insertStore(database.db);
+  one.wake();
+  await waitForState(first.operationId, 'waiting');
+  await loops[0]?.stop();
+  const second = await insertStore(database.db, { name: 'second' });
+  await waitForState(second.operationId, 'waiting');
+  expect(await countCommits(first.operationId)).toBe(1);
+  expect(await countCommits(second.operationId)).toBe(1);
+});
+
+test('an emptied repository is seeded again with what is absent, nothing else', async () => {
+  await insertTenant(database.db);
+  const { operationId } = await insertStore(database.db);
+  startWriter();
+  await waitForState(operationId, 'waiting');
+  await repository.commitAsPerson('Remove the placeholders', (folder) =>
+    rm(join(folder, 'clusters/lab/apps/0/placeholder.yaml')),
+  );
+  await loops[0]?.stop();
+  startWriter();
+  await vi.waitFor(
+    async () =>
+      expect(await repository.git('show', 'main:clusters/lab/apps/0/placeholder.yaml')).toContain(
+        'AppProject',
+      ),
+    { timeout: 15_000 },
+  );
+  expect(await repository.git('show', '--format=', '--name-only', 'main')).toBe(
+    'clusters/lab/apps/0/placeholder.yaml\n',
+  );
+});
