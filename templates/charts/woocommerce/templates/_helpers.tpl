@@ -75,7 +75,7 @@ argocd.argoproj.io/sync-wave: {{ . | quote }}
 - name: internal-secrets
   secret:
     secretName: store-internal
-    defaultMode: 0440
+    defaultMode: 288 # 0440
 - name: tmp
   emptyDir:
     sizeLimit: 512Mi

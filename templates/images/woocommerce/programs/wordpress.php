@@ -65,6 +65,8 @@ function pretend_request(): void
     if ($https) {
         $_SERVER['HTTP_X_FORWARDED_PROTO'] = 'https';
     }
+    // PHP's own line in the log instead of a page for visitors.
+    define('WP_DISABLE_FATAL_ERROR_HANDLER', true);
 }
 
 /** After WordPress is loaded: its own way of dying becomes an error code and a line in the log. */

@@ -16,7 +16,7 @@ die_with_a_code();
 $begun = is_blog_installed();
 if ($begun && get_option('shopyard_installed')) {
     if ((int) get_option('db_version') !== (int) $wp_db_version) {
-        require ABSPATH . 'wp-admin/includes/upgrade.php';
+        require_once ABSPATH . 'wp-admin/includes/upgrade.php';
         $from = get_option('db_version');
         wp_upgrade();
         say("core: tables upgraded from $from to $wp_db_version (WordPress $wp_version)");
@@ -44,7 +44,7 @@ if ($begun) {
     }
 }
 
-require ABSPATH . 'wp-admin/includes/upgrade.php';
+require_once ABSPATH . 'wp-admin/includes/upgrade.php';
 $name = getenv('SHOPYARD_STORE_NAME') ?: give_up('SHOPYARD_STORE_NAME is not set');
 $user = read_secret('SHOPYARD_ADMIN_SECRETS', 'username');
 $result = wp_install(

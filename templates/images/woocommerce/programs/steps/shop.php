@@ -10,7 +10,7 @@ const PLUGIN = 'woocommerce/woocommerce.php';
 
 pretend_request();
 require '/usr/src/wordpress/wp-load.php';
-require ABSPATH . 'wp-admin/includes/plugin.php';
+require_once ABSPATH . 'wp-admin/includes/plugin.php';
 die_with_a_code();
 
 if (!is_file(WP_PLUGIN_DIR . '/' . PLUGIN)) {
