@@ -38,11 +38,17 @@ function archivePath(paths: LabPaths, image: PlannedImage): string {
   return join(paths.images, archiveName(image));
 }
 
-/** Builds every image that the cluster runs and the cache does not have. */
-export async function buildImages(paths: LabPaths, env: NodeJS.ProcessEnv): Promise<void> {
+/**
+ * Builds every image that the cluster runs and the cache does not have. Returns all images, as
+ * their sources were when it looked: those are the ones to import, whatever is edited meanwhile.
+ */
+export async function buildImages(
+  paths: LabPaths,
+  env: NodeJS.ProcessEnv,
+): Promise<readonly PlannedImage[]> {
   const planned = await planAllImages(env);
   const isArchived = (image: PlannedImage): boolean => existsSync(archivePath(paths, image));
-  if (planned.every((image) => !image.runs || isArchived(image))) return;
+  if (planned.every((image) => !image.runs || isArchived(image))) return planned;
   await mkdir(paths.images, { recursive: true });
   const stored = await readStoredKeys(paths, planned);
   const toBuild = findImagesToBuild(planned, isArchived, (image) => {
@@ -61,6 +67,7 @@ export async function buildImages(paths: LabPaths, env: NodeJS.ProcessEnv): Prom
       throw error;
     }
   }
+  return planned;
 }
 
 function buildah(paths: LabPaths, args: readonly string[]): readonly [string, string[]] {
@@ -133,12 +140,12 @@ async function buildImage(
 export async function importImages(
   paths: LabPaths,
   layout: LabLayout,
-  env: NodeJS.ProcessEnv,
+  images: readonly PlannedImage[],
 ): Promise<void> {
   const ctr = ['--address', layout.containerdSocket, '--namespace', 'k8s.io', 'images'];
   const present = new Set((await runCommand('ctr', [...ctr, 'list', '--quiet'])).split('\n'));
   const imported = await readImported(layout);
-  for (const image of await planAllImages(env)) {
+  for (const image of images) {
     if (!image.runs) continue;
     const archive = archiveName(image);
     if (imported[image.image] === archive && present.has(image.image)) continue;

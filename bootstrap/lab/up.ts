@@ -23,6 +23,7 @@ import {
 } from './connection.ts';
 import { installMissingPackages } from './debian.ts';
 import { buildImages, importImages } from './images.ts';
+import type { PlannedImage } from './image-sources.ts';
 import { applyManifests, applyObjects, runKubectl, tryKubectl } from './kubernetes.ts';
 import { argocdNamespace, nodeName, type LabLayout } from './layout.ts';
 import { noteMachine } from './machine.ts';
@@ -67,17 +68,17 @@ const readinessDeadline = 90_000;
 const patienceWithRunning = 10_000;
 
 /** Builds what is missing of programs and images. */
-export async function buildLab(context: LabContext): Promise<void> {
+export async function buildLab(context: LabContext): Promise<readonly PlannedImage[]> {
   await installMissingPackages();
   await buildPrograms(context.paths);
-  await buildImages(context.paths, process.env);
+  return buildImages(context.paths, process.env);
 }
 
 /** Brings the lab up. */
 export async function bringUp(context: LabContext): Promise<void> {
   requireRoot();
   const { layout } = context;
-  await buildLab(context);
+  const images = await buildLab(context);
   const started = performance.now();
   await prepareFolders(layout);
   const { restarted } = await noteMachine(layout);
@@ -95,7 +96,7 @@ export async function bringUp(context: LabContext): Promise<void> {
 
   const fresh: string[] = [];
   fresh.push(...(await startStage('foundation')));
-  const importing = importImages(context.paths, layout, process.env);
+  const importing = importImages(context.paths, layout, images);
   importing.catch(() => undefined); // looked at below, when the cluster stands
   fresh.push(...(await startStage('api')));
   await applyFoundation(context, secrets);
