@@ -1,9 +1,13 @@
 /** Opens the database: pool, Kysely, migrations. Every process of the product goes through here. */
 import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, type Transaction } from 'kysely';
 import pg from 'pg';
+import type { TypeId } from 'pg-types';
 import { PlatformError, describeError } from '../errors.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Database } from './schema.ts';
+
+/** Postgres's own number for the type bigint. */
+const INT8: number = pg.types.builtins.INT8;
 
 export type Db = Kysely<Database>;
 export type Tx = Transaction<Database>;
@@ -22,9 +26,9 @@ export function openDatabase(url: string, options: { poolSize?: number } = {}): 
     application_name: 'shopyard',
     types: {
       getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === (pg.types.builtins.INT8 as number)
+        oid === INT8
           ? Number
-          : (pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown),
+          : (pg.types.getTypeParser(oid as TypeId, format) as (value: string) => unknown),
     },
   });
   // An idle connection that dies (Postgres restarted) is replaced on the next query.

@@ -40,7 +40,7 @@ export function writeCommitMessage(
   return [
     SUBJECTS[action](`store ${store.name} of ${store.tenant}`),
     '',
-    `${BODIES[action]}`,
+    BODIES[action],
     `Store: ${store.name} (${store.type}, plan ${store.plan}) of tenant ${store.tenant},`,
     `at ${store.url} on cluster ${store.cluster}. Requested by ${operation.requestedBy}.`,
     '',

@@ -28,6 +28,7 @@ const GOOD_RUN_MS = 30_000;
 
 export function startLoop(db: Db, holder: string, logger: Logger, work: Work): RunningLoop {
   const stopping = new AbortController();
+  const isStopping = (): boolean => stopping.signal.aborted;
   let trouble: string | null = 'starting';
   let pause = FIRST_PAUSE_MS;
 
@@ -61,11 +62,11 @@ export function startLoop(db: Db, holder: string, logger: Logger, work: Work): R
   };
 
   const loop = (async () => {
-    while (!stopping.signal.aborted) {
+    while (!isStopping()) {
       try {
         await round();
       } catch (error) {
-        if (stopping.signal.aborted) return;
+        if (isStopping()) return;
         trouble = describeError(error);
         logger.error({ lease: work.lease, err: error }, 'work stopped, will run again');
         if (error instanceof PlatformError && !error.retryable) pause = LONGEST_PAUSE_MS;

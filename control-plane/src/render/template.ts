@@ -105,7 +105,7 @@ function checkExpressions(name: string, program: hbs.AST.Program): void {
       }
       case 'BlockStatement': {
         const block = statement as hbs.AST.BlockStatement;
-        if (block.path.type !== 'PathExpression' || block.path.original !== 'if') refuse(line);
+        if (block.path.original !== 'if') refuse(line);
         checkExpressions(name, block.program);
         // The types say it is always there; without an {{else}} it is not.
         const inverse = block.inverse as hbs.AST.Program | undefined;
