@@ -428,7 +428,9 @@ function describeArgocdEnvironment({
   return {
     PATH: `${helm}:${argocd}:${systemPath}`,
     TMPDIR: folder('tmp'),
+    // Its parts take this file for the account that they would have in a pod.
     ARGOCD_FAKE_IN_CLUSTER: 'true',
+    KUBECONFIG: join(layout.kubeconfigs, 'argocd'),
     ARGOCD_GPG_ENABLED: 'false',
     ARGOCD_GNUPGHOME: folder('gpg'),
     ARGOCD_TLS_DATA_PATH: folder('tls'),
@@ -453,10 +455,7 @@ function describeRepoServer(context: LabContext): Part {
       ...['--metrics-address', '127.0.0.1', '--metrics-port', String(ports.repoServerMetrics)],
       ...['--redis', `127.0.0.1:${ports.redis}`, '--disable-tls', '--client-ca-path='],
     ],
-    env: {
-      ...describeArgocdEnvironment(context),
-      KUBECONFIG: join(layout.kubeconfigs, 'argocd'),
-    },
+    env: describeArgocdEnvironment(context),
     // Clones of a repo-server that was killed are not taken up again.
     prepare: () => rm(join(layout.argocd, 'tmp', '_argocd-repo'), { recursive: true, force: true }),
     isReady: () => answersOk(`http://127.0.0.1:${ports.repoServerMetrics}/healthz`),
