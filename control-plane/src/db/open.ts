@@ -6,9 +6,6 @@ import { PlatformError, describeError } from '../errors.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Database } from './schema.ts';
 
-/** Postgres's own number for the type bigint. */
-const INT8: number = pg.types.builtins.INT8;
-
 export type Db = Kysely<Database>;
 export type Tx = Transaction<Database>;
 
@@ -25,10 +22,10 @@ export function openDatabase(url: string, options: { poolSize?: number } = {}): 
     idleTimeoutMillis: 30_000,
     application_name: 'shopyard',
     types: {
-      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === INT8
+      getTypeParser: (oid: TypeId, format?: 'text' | 'binary') =>
+        oid === pg.types.builtins.INT8
           ? Number
-          : (pg.types.getTypeParser(oid as TypeId, format) as (value: string) => unknown),
+          : (pg.types.getTypeParser(oid, format) as (value: string) => unknown),
     },
   });
   // An idle connection that dies (Postgres restarted) is replaced on the next query.
