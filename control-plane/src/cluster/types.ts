@@ -2,17 +2,58 @@
  * What the control plane sees of a cluster: read-only. The watch feeds the observer; the reader
  * answers single questions, with time-outs, never on the way of a create.
  */
+import type { Observation } from '../domain/observation.ts';
+import type {
+  ClaimFacts,
+  EventFacts,
+  GenerationFacts,
+  JobFacts,
+  NamespaceFacts,
+  PodFacts,
+} from '../domain/observation-workload.ts';
 
-/** A Kubernetes object as the API server sends it; shapes are checked where they are read. */
-export type KubeObject = {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly uid?: string;
-    readonly resourceVersion?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-    readonly deletionTimestamp?: string;
-  };
-  readonly [field: string]: unknown;
-};
+/** What a watch reports of itself. `listed` follows every complete LIST. */
+export type WatchReport =
+  | { readonly kind: 'listed'; readonly objects: number; readonly changed: number }
+  | { readonly kind: 'relist'; readonly reason: string }
+  | { readonly kind: 'malformed'; readonly name: string | null; readonly reason: string }
+  | { readonly kind: 'interrupted'; readonly reason: string; readonly retryInMs: number }
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
+
+/**
+ * Follows every object of one kind. Keeps what was extracted of each, never the objects.
+ * `onChange` names objects whose extract changed, appeared or went; it is called synchronously and
+ * must not throw. An object that cannot be read stays as it was last read.
+ */
+export interface ObjectWatch<T> {
+  start(onChange: (names: readonly string[]) => void): void;
+  stop(): Promise<void>;
+  /** True after the first complete LIST: only then does absence mean anything. */
+  readonly complete: boolean;
+  /** When the API server last said anything, be it only that nothing changed; null: never. */
+  readonly heardAt: Date | null;
+  readonly size: number;
+  get(name: string): T | undefined;
+  entries(): IterableIterator<[string, T]>;
+}
+
+/** Single questions. All throw a retryable PlatformError when the API server cannot answer. */
+export interface ClusterReader {
+  applicationExists(name: string): Promise<boolean>;
+  /** null: there is none. */
+  readNamespace(name: string): Promise<NamespaceFacts | null>;
+  readGeneration(namespace: string): Promise<GenerationFacts>;
+  listPods(namespace: string): Promise<readonly PodFacts[]>;
+  listJobs(namespace: string): Promise<readonly JobFacts[]>;
+  listClaims(namespace: string): Promise<readonly ClaimFacts[]>;
+  /** The newest events, at most 500. */
+  listEvents(namespace: string): Promise<readonly EventFacts[]>;
+  /** The last lines of a container's log; null when there is no such pod or it has not begun. */
+  readLog(
+    namespace: string,
+    pod: string,
+    options?: { readonly container?: string; readonly lines?: number; readonly previous?: boolean },
+  ): Promise<string | null>;
+}
+
+export type ApplicationWatch = ObjectWatch<Observation>;

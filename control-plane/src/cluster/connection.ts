@@ -1,0 +1,135 @@
+/**
+ * The way to one API server: a kubeconfig's address and credentials, HTTP GET only. Nothing in this
+ * module can write to a cluster.
+ */
+import { KubeConfig } from '@kubernetes/client-node';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { PlatformError, describeError } from '../errors.ts';
+
+export type ClusterAnswer = {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: http.IncomingMessage;
+};
+
+export type ClusterConnection = {
+  /** The API server's address, for messages. */
+  readonly server: string;
+  /**
+   * Sends one GET and resolves when the headers are here; the caller reads or destroys the body.
+   * @param path with its query
+   * @param signal ends the request, and the body after it
+   */
+  get(path: string, signal: AbortSignal): Promise<ClusterAnswer>;
+  close(): void;
+};
+
+/** Connects by a kubeconfig file, or, without one, by the pod's own ServiceAccount. */
+export function connectCluster(kubeconfig: string | null): ClusterConnection {
+  const config = new KubeConfig();
+  try {
+    if (kubeconfig === null) config.loadFromCluster();
+    else config.loadFromFile(kubeconfig);
+  } catch (error) {
+    throw new PlatformError(
+      'kubeconfig_unreadable',
+      `The kubeconfig ${kubeconfig ?? 'of this pod'} cannot be read: ${describeError(error)}`,
+      {
+        hint: 'Give the path of a kubeconfig file that this user may read.',
+        field: 'SHOPYARD_KUBECONFIG',
+        cause: error,
+      },
+    );
+  }
+  return connect(config);
+}
+
+/** Connects by a KubeConfig made elsewhere. */
+export function connect(config: KubeConfig): ClusterConnection {
+  const cluster = config.getCurrentCluster();
+  if (cluster === null)
+    throw new PlatformError('kubeconfig_unreadable', 'The kubeconfig names no current cluster.', {
+      hint: 'Set its current-context.',
+      field: 'SHOPYARD_KUBECONFIG',
+    });
+  const base = new URL(cluster.server);
+  const secure = base.protocol === 'https:';
+  const prefix = base.pathname.replace(/\/$/, '');
+  let agent: { readonly key: string; readonly agent: http.Agent } | null = null;
+
+  /** One keep-alive agent for as long as the client certificate stays the same. */
+  const keepAgent = (options: https.RequestOptions): http.Agent => {
+    const { ca, cert, key: secret, rejectUnauthorized, servername } = options;
+    const key = [ca, cert, secret].map((part) => JSON.stringify(part ?? null)).join();
+    if (agent?.key === key) return agent.agent;
+    agent?.agent.destroy();
+    const shared = { keepAlive: true, keepAliveMsecs: 15_000 };
+    const made = secure
+      ? new https.Agent({
+          ...shared,
+          ...(ca === undefined ? {} : { ca }),
+          ...(cert === undefined ? {} : { cert }),
+          ...(secret === undefined ? {} : { key: secret }),
+          ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+          ...(servername === undefined ? {} : { servername }),
+        })
+      : new http.Agent(shared);
+    agent = { key, agent: made };
+    return made;
+  };
+
+  return {
+    server: cluster.server,
+    async get(path, signal) {
+      const options: https.RequestOptions = {};
+      // Reads token and certificate files again when they have rotated.
+      await config.applyToHTTPSOptions(options);
+      signal.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<ClusterAnswer>();
+      const request = (secure ? https : http).request(
+        {
+          host: base.hostname.replace(/^\[|\]$/g, ''),
+          port: base.port === '' ? (secure ? 443 : 80) : Number(base.port),
+          path: prefix + path,
+          method: 'GET',
+          headers: { ...(options.headers as http.OutgoingHttpHeaders), accept: 'application/json' },
+          ...(options.auth === undefined ? {} : { auth: options.auth }),
+          agent:
+            cluster.proxyUrl === undefined || options.agent === undefined
+              ? keepAgent(options)
+              : options.agent,
+          signal,
+        },
+        (body) => {
+          resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
+        },
+      );
+      request.on('error', reject);
+      // A connection that died without a word is found out while nothing arrives.
+      request.on('socket', (socket) => socket.setKeepAlive(true, 15_000));
+      request.end();
+      return promise;
+    },
+    close() {
+      agent?.agent.destroy();
+    },
+  };
+}
+
+/** Reads a whole body. @throws what the connection died of, or when it is longer than allowed */
+export async function readBody(body: http.IncomingMessage, atMost: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > atMost) {
+      body.destroy();
+      throw new Error(`the answer is longer than ${atMost} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  // A body cut short ends quietly on some paths.
+  if (!body.complete) throw new Error('the answer was cut short');
+  return Buffer.concat(chunks, length).toString('utf8');
+}

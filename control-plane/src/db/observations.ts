@@ -1,0 +1,180 @@
+/** The observer's questions to the database, each one statement whatever the number of stores. */
+import { sql } from 'kysely';
+import type { Db, Tx } from './open.ts';
+import type { StoreFacts } from '../domain/lifecycle.ts';
+import type { Action, OperationState } from '../domain/store.ts';
+
+export type ObservedStore = StoreFacts & {
+  readonly namespace: string;
+  readonly type: string;
+  readonly createdAt: Date;
+  /** True when the observer is to put the deadline into the row: it has none of this operation. */
+  readonly isDeadlineNew: boolean;
+};
+
+/**
+ * The living stores of these Applications, each with its current operation.
+ * @param deadlineSeconds from a change's request on; for rows whose deadline is not set
+ */
+export async function loadObservedStores(
+  db: Db,
+  cluster: string,
+  applications: readonly string[],
+  deadlineSeconds: number,
+): Promise<ObservedStore[]> {
+  if (applications.length === 0) return [];
+  const rows = await db
+    .selectFrom('stores as s')
+    .innerJoin('operations as o', 'o.id', 's.operationId')
+    .select([
+      's.id',
+      's.cluster',
+      's.application',
+      's.namespace',
+      's.chart',
+      's.chartVersion',
+      's.generation',
+      's.status',
+      's.stage',
+      's.detail',
+      's.errorCode',
+      's.errorMessage',
+      's.errorHint',
+      's.commitPosition',
+      's.deadlineAt',
+      's.updatedAt',
+      's.type',
+      's.createdAt',
+      'o.createdAt as requestedAt',
+      'o.id as operationId',
+      'o.kind',
+      'o.action',
+      'o.state',
+      'o.committedAt',
+    ])
+    .where('s.cluster', '=', cluster)
+    .where('s.status', '<>', 'deleted')
+    .where(sql<boolean>`s.application = any(${applications})`)
+    .execute();
+  return rows.map(
+    ({ errorCode, errorMessage, errorHint, operationId, kind, action, state, ...row }) => {
+      // A deadline from before the operation is the one of an earlier change.
+      const isCurrent = row.deadlineAt !== null && row.deadlineAt > row.requestedAt;
+      return {
+        ...row,
+        deadlineAt: isCurrent
+          ? row.deadlineAt
+          : new Date(row.requestedAt.getTime() + deadlineSeconds * 1000),
+        isDeadlineNew: !isCurrent && row.status === 'provisioning' && state === 'waiting',
+        problem:
+          errorCode === null
+            ? null
+            : { code: errorCode, message: errorMessage ?? '', hint: errorHint },
+        operation: { id: operationId, kind, action, state, committedAt: row.committedAt },
+      };
+    },
+  );
+}
+
+/**
+ * Applications of the stores that time alone may change: past their deadline, silent for a while,
+ * or on their way out.
+ */
+export async function findStoresDue(
+  db: Db,
+  cluster: string,
+  times: { readonly now: Date; readonly silentSince: Date; readonly lateSince: Date },
+): Promise<string[]> {
+  const result = await sql<{ application: string }>`
+    (select s.application from stores s join operations o on o.id = s.operation_id
+     where s.cluster = ${cluster} and s.status = 'provisioning'
+       and (s.deadline_at <= ${times.now}
+         or (s.deadline_at is null and (o.state = 'waiting' or o.created_at <= ${times.lateSince}))
+         or (o.state = 'waiting' and s.updated_at <= ${times.silentSince}))
+     order by s.deadline_at limit 2000)
+    union all
+    (select s.application from stores s join operations o on o.id = s.operation_id
+     where s.cluster = ${cluster} and s.status = 'deleting' and o.state = 'waiting' limit 2000)
+  `.execute(db);
+  return result.rows.map((row) => row.application);
+}
+
+/** Places of commits on the branch; a commit that is not known is left out. */
+export async function findPositions(
+  db: Db,
+  repository: string,
+  shas: readonly string[],
+): Promise<Map<string, number>> {
+  if (shas.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('commits')
+    .select(['sha', 'position'])
+    .where('repository', '=', repository)
+    .where(sql<boolean>`sha = any(${shas})`)
+    .execute();
+  return new Map(rows.map((row) => [row.sha, row.position]));
+}
+
+/** Tenants whose AppProject was committed for the cluster and not seen there yet. */
+export async function findUnseenTenants(db: Db, cluster: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('tenantClusters')
+    .select('tenantId')
+    .where('cluster', '=', cluster)
+    .where('seenAt', 'is', null)
+    .execute();
+  return rows.map((row) => row.tenantId);
+}
+
+export async function markTenantsSeen(
+  tx: Tx,
+  cluster: string,
+  tenantIds: readonly string[],
+  at: Date,
+): Promise<void> {
+  await tx
+    .updateTable('tenantClusters')
+    .set({ seenAt: at })
+    .where('cluster', '=', cluster)
+    .where('seenAt', 'is', null)
+    .where(sql<boolean>`tenant_id = any(${tenantIds})`)
+    .execute();
+}
+
+export type OperationStep = {
+  readonly operationId: string;
+  /** What the operation was when it was judged: another step meanwhile, and this one is dropped. */
+  readonly from: { readonly state: OperationState; readonly action: Action };
+  readonly to: { readonly state: OperationState; readonly action: Action };
+  readonly finishedAt: Date | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+};
+
+/** Moves operations on. Returns the ids of those that still were what the step came from. */
+export async function stepOperations(
+  tx: Tx,
+  steps: readonly OperationStep[],
+): Promise<Set<string>> {
+  if (steps.length === 0) return new Set();
+  const rows = steps.map((step) => ({
+    id: step.operationId,
+    from_state: step.from.state,
+    from_action: step.from.action,
+    to_state: step.to.state,
+    to_action: step.to.action,
+    finished_at: step.finishedAt,
+    error_code: step.error?.code ?? null,
+    error_message: step.error?.message ?? null,
+  }));
+  const result = await sql<{ id: string }>`
+    update operations o set
+      state = c.to_state, action = c.to_action, finished_at = c.finished_at,
+      error_code = c.error_code, error_message = c.error_message
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c(
+      id text, from_state text, from_action text, to_state text, to_action text,
+      finished_at timestamptz, error_code text, error_message text)
+    where o.id = c.id and o.state = c.from_state and o.action = c.from_action
+    returning o.id
+  `.execute(tx);
+  return new Set(result.rows.map((row) => row.id));
+}

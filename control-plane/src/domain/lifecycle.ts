@@ -1,0 +1,560 @@
+/**
+ * What a store's Application means for the store: the one place where an observation becomes a
+ * status. Pure: facts in, verdict out; it never waits and never asks, it says what to ask.
+ *
+ * Rules that must hold:
+ * - a store is `ready` only when its own generation is live (see `judgeApply`);
+ * - absence is never a reason to delete: a missing Application degrades a ready store, and moves on
+ *   only a store that is `deleting`, after direct GETs and after Argo CD has worked through our
+ *   commit (else a sync still running on an older commit could bring the Application back);
+ * - nothing here changes a store whose operation waits for the writer, but for its deadline.
+ */
+import { describeProgress, describeTrouble } from './lifecycle-words.ts';
+import {
+  APPLY_STAGES,
+  hashStoreId,
+  type Action,
+  type OperationKind,
+  type OperationState,
+  type Stage,
+  type StoreProblem,
+  type StoreStatus,
+} from './store.ts';
+import type { Observation, SyncOperation } from './observation.ts';
+import type { GenerationFacts, NamespaceFacts } from './observation-workload.ts';
+
+/** A ready store may be Progressing, OutOfSync, Missing or Unknown this long before it counts as degraded. */
+export const TROUBLE_TOLERATED_MS = 30_000;
+/** An Application still guarded this long after its file's removal goes back to being released. */
+export const GUARD_TOLERATED_MS = 10_000;
+/** A removal that takes longer than this says why. */
+export const REMOVAL_EXPECTED_MS = 120_000;
+/** A stage that shows nothing new for this long is looked into. */
+export const STUCK_AFTER_MS = 15_000;
+
+/** The store as the database has it, with its current operation. */
+export type StoreFacts = {
+  readonly id: string;
+  readonly cluster: string;
+  readonly application: string;
+  readonly chart: string;
+  readonly chartVersion: string;
+  readonly generation: number;
+  readonly status: StoreStatus;
+  readonly stage: Stage;
+  readonly detail: string | null;
+  readonly problem: StoreProblem | null;
+  readonly commitPosition: number | null;
+  readonly deadlineAt: Date | null;
+  readonly updatedAt: Date;
+  readonly operation: {
+    readonly id: string;
+    readonly kind: OperationKind;
+    readonly action: Action;
+    readonly state: OperationState;
+    readonly committedAt: Date | null;
+  };
+};
+
+export type Sighting =
+  | { readonly kind: 'present'; readonly observation: Observation }
+  /** Not in a complete LIST, or its DELETED event was seen. */
+  | { readonly kind: 'absent' }
+  /** No complete LIST yet: nothing is known. */
+  | { readonly kind: 'unknown' };
+
+/** Answers to direct GETs, for a store that is being deleted. */
+export type PresenceFacts = {
+  readonly application: boolean;
+  /** null: gone. */
+  readonly namespace: NamespaceFacts | null;
+};
+
+export type Question = 'generation' | 'presence' | 'diagnosis';
+
+export type Circumstances = {
+  readonly now: Date;
+  readonly sighting: Sighting;
+  /** The Application of the folder that holds this store's Application; null when there is none. */
+  readonly shard: Observation | null;
+  /** Place of a commit on the branch; undefined: not known (yet). */
+  readonly positionOf: (sha: string) => number | undefined;
+  /** What the cluster answered; undefined: not asked, or too long ago. */
+  readonly answers: {
+    readonly generation?: GenerationFacts;
+    readonly presence?: PresenceFacts;
+    readonly diagnosis?: StoreProblem | null;
+  };
+  /** Since when this ready store has not looked well, without a pause; null: it did. */
+  readonly troubleSince: Date | null;
+};
+
+export type Verdict = {
+  readonly status: StoreStatus;
+  readonly stage: Stage;
+  /** What is being waited for, in words. */
+  readonly detail: string | null;
+  readonly problem: StoreProblem | null;
+  /** The operation reached its end: done (live) or failed; null leaves it as it is. */
+  readonly end: 'done' | 'failed' | null;
+  /** The writer's next commit for this delete. */
+  readonly next: 'release' | 'remove' | 'purge' | null;
+  /** What to ask the cluster before judging again. */
+  readonly ask: readonly Question[];
+  /** A commit Argo CD speaks of and that we do not know. */
+  readonly unknownRevision: string | null;
+  readonly troubleSince: Date | null;
+  /** When to judge again though nothing changed. */
+  readonly judgeAgainAt: Date | null;
+};
+
+/** Judges one store. null: nothing about it is for the observer to say. */
+export function judgeStore(store: StoreFacts, seen: Circumstances): Verdict | null {
+  if (seen.sighting.kind === 'unknown') return judgeBlind(store, seen.now);
+  switch (store.status) {
+    case 'deleted':
+    case 'rejected':
+    case 'suspended':
+      return null;
+    case 'deleting':
+      return judgeDelete(store, seen);
+    case 'ready':
+    case 'degraded':
+      return judgeLiving(store, seen);
+    case 'provisioning':
+    case 'failed':
+      return judgeApply(store, seen);
+  }
+}
+
+/** With no picture of the cluster only the clock counts. */
+function judgeBlind(store: StoreFacts, now: Date): Verdict | null {
+  if (store.status !== 'provisioning') return null;
+  return isLate(store, now)
+    ? failAtDeadline(store, stay(store), 'the cluster cannot be watched')
+    : null;
+}
+
+/** The verdict that changes nothing; the starting point of all others. */
+function stay(store: StoreFacts): Verdict {
+  return {
+    status: store.status,
+    stage: store.stage,
+    detail: store.detail,
+    problem: store.problem,
+    end: null,
+    next: null,
+    ask: [],
+    unknownRevision: null,
+    troubleSince: null,
+    judgeAgainAt: null,
+  };
+}
+
+const later = (from: Date, ms: number): Date => new Date(from.getTime() + ms);
+const isLate = (store: StoreFacts, now: Date): boolean =>
+  store.deadlineAt !== null && now >= store.deadlineAt;
+
+// ── a change on its way to be live ──────────────────────────────────────────────────────────────
+
+/**
+ * Live means all of: the store's last commit is at or before the one Argo CD applied; that sync
+ * succeeded; what was compared is the chart and values we wrote; Synced; Healthy; compared again
+ * since the sync ended; the generation ConfigMap and the set-up Job are this generation's, the Job
+ * complete. Anything less is still on its way, until the deadline.
+ */
+function judgeApply(store: StoreFacts, seen: Circumstances): Verdict {
+  const progress = followProgress(store, seen);
+  if (progress.end !== null) return progress;
+  if (store.status === 'provisioning' && isLate(store, seen.now))
+    return failAtDeadline(store, progress, progress.detail);
+  if (store.status === 'failed') {
+    // A failed store stays failed, with the newest reason, until it is live after all.
+    return { ...progress, status: 'failed', problem: progress.problem ?? store.problem };
+  }
+  return progress;
+}
+
+function failAtDeadline(store: StoreFacts, from: Verdict, waitedFor: string | null): Verdict {
+  return {
+    ...from,
+    status: 'failed',
+    // What the writer still has to commit stays its to commit.
+    end: store.operation.state === 'waiting' ? 'failed' : null,
+    problem: from.problem ??
+      store.problem ?? {
+        code: 'deadline_passed',
+        message: `It was not ready in time; the last thing waited for: ${waitedFor ?? 'nothing'}.`,
+        hint: 'It becomes ready by itself if the cluster catches up. Otherwise use Retry.',
+      },
+  };
+}
+
+function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
+  const base = stay(store);
+  // Nothing is committed: the stage is the writer's to change.
+  if (store.operation.state === 'queued' || store.commitPosition === null) return base;
+
+  /** Stages only go forward; words and problems follow what is seen. */
+  const at = (stage: Stage, detail: string): Verdict => {
+    const reached = laterStage(store.stage, stage);
+    const stuck =
+      seen.now.getTime() - store.updatedAt.getTime() >= STUCK_AFTER_MS || store.problem !== null;
+    return {
+      ...base,
+      status: 'provisioning',
+      stage: reached,
+      detail,
+      problem: stuck ? chooseProblem(store, seen) : null,
+      ask: stuck ? ['diagnosis'] : [],
+    };
+  };
+
+  if (seen.sighting.kind !== 'present')
+    return at('committed', 'waiting for Argo CD to see the commit');
+  const { observation } = seen.sighting;
+  if (observation.deletingSince !== null)
+    return at('seen', 'an earlier deletion of the same Application is still running');
+
+  const { operation } = observation;
+  const applied = operation === null ? null : (operation.syncedRevision ?? operation.revision);
+  if (operation === null || applied === null) return at('seen', waitForSync(observation));
+  const position = seen.positionOf(applied);
+  if (position === undefined)
+    return {
+      ...at(store.stage, 'checking which commit Argo CD has applied'),
+      unknownRevision: applied,
+    };
+  if (position < store.commitPosition)
+    return isRunning(operation)
+      ? at(
+          seenStage(store, seen),
+          `Argo CD is still busy with an earlier change: ${describeProgress(operation)}`,
+        )
+      : at(seenStage(store, seen), waitForSync(observation));
+
+  if (isRunning(operation)) {
+    const setup = operation.hooks.find((hook) => hook.kind === 'Job' && hook.name === 'setup');
+    return at(setup === undefined ? 'syncing' : 'setup', describeProgress(operation));
+  }
+  if (operation.phase === 'Failed' || operation.phase === 'Error') {
+    const failed = at('syncing', 'Argo CD gave up on this change');
+    return {
+      ...failed,
+      status: 'failed',
+      end: 'failed',
+      problem: seen.answers.diagnosis ?? describeTrouble(observation),
+      ask: ['diagnosis'],
+    };
+  }
+
+  // The sync succeeded: is what runs what we wrote?
+  if (!isOurSource(store, observation))
+    return at('verifying', 'waiting for Argo CD to compare the chart and values of this change');
+  if (observation.sync !== 'Synced')
+    return at('verifying', 'waiting for Argo CD to find the cluster in step with git');
+  if (observation.health !== 'Healthy')
+    return at(
+      'verifying',
+      observation.health === 'Progressing'
+        ? 'waiting for the shop to come up'
+        : `waiting for the shop to become healthy; Argo CD reports ${observation.health}`,
+    );
+  if (!isComparedSince(observation, operation))
+    return {
+      ...at('verifying', 'waiting for Argo CD to look again after the sync'),
+      judgeAgainAt: later(seen.now, 1000),
+    };
+  const { generation } = seen.answers;
+  if (generation === undefined)
+    return { ...at('verifying', 'checking the set-up job'), ask: ['generation'] };
+  const missing = explainGeneration(store.generation, generation);
+  if (missing !== null) {
+    const verifying = at('verifying', missing);
+    return { ...verifying, ask: ['generation', ...verifying.ask] };
+  }
+  return {
+    ...base,
+    status: 'ready',
+    stage: 'ready',
+    detail: null,
+    problem: null,
+    end: 'done',
+  };
+}
+
+/** Why this generation is not the one in the cluster yet; null when it is. */
+function explainGeneration(wanted: number, found: GenerationFacts): string | null {
+  if (found.configMap !== wanted) return 'waiting for this change to reach the cluster';
+  if (found.setup === null || found.setup.generation !== wanted)
+    return 'waiting for the set-up job of this change';
+  return found.setup.state === 'complete' ? null : 'waiting for the set-up job to finish';
+}
+
+/** An update's Application is there from before: seen is when its commit was looked at. */
+function seenStage(store: StoreFacts, seen: Circumstances): Stage {
+  if (store.operation.kind === 'create' || seen.sighting.kind !== 'present') return 'seen';
+  const revision = seen.sighting.observation.comparedRevision;
+  const position = revision === null ? undefined : seen.positionOf(revision);
+  return position !== undefined && position >= (store.commitPosition ?? Infinity)
+    ? 'seen'
+    : 'committed';
+}
+
+function waitForSync(observation: Observation): string {
+  return observation.conditions.some((condition) => condition.type.endsWith('Error'))
+    ? 'Argo CD cannot render or apply this change yet'
+    : 'waiting for Argo CD to start the sync';
+}
+
+/** The problem to show while something takes long: the newest diagnosis, else what is known. */
+function chooseProblem(store: StoreFacts, seen: Circumstances): StoreProblem | null {
+  if (seen.answers.diagnosis !== undefined) return seen.answers.diagnosis;
+  return store.problem;
+}
+
+/** Running includes the pause before a retry: Argo CD gives up only by Failed or Error. */
+function isRunning(operation: SyncOperation): boolean {
+  return operation.phase === 'Running' || operation.phase === 'Terminating';
+}
+
+function isComparedSince(observation: Observation, operation: SyncOperation): boolean {
+  return (
+    observation.reconciledAt !== null &&
+    operation.finishedAt !== null &&
+    observation.reconciledAt >= operation.finishedAt
+  );
+}
+
+/** Whether what Argo CD compared is the chart and the values file we wrote. */
+function isOurSource(store: StoreFacts, { source }: Observation): boolean {
+  const folder = `clusters/${store.cluster}/stores/${hashStoreId(store.id)}/${store.application}`;
+  return (
+    source !== null &&
+    source.path === `charts/${store.chart}/${store.chartVersion}` &&
+    source.valueFiles.length === 1 &&
+    source.valueFiles[0] === `/${folder}/values-${store.chartVersion}.yaml`
+  );
+}
+
+function laterStage(one: Stage, other: Stage): Stage {
+  const order: readonly Stage[] = APPLY_STAGES;
+  return order.indexOf(other) > order.indexOf(one) ? other : one;
+}
+
+// ── a store that is live ────────────────────────────────────────────────────────────────────────
+
+function judgeLiving(store: StoreFacts, seen: Circumstances): Verdict {
+  const base: Verdict = { ...stay(store), detail: null, stage: 'ready' };
+  const trouble = findTrouble(store, seen.sighting);
+  if (trouble === null) return { ...base, status: 'ready', problem: null };
+  const since = seen.troubleSince ?? seen.now;
+  const due = later(since, trouble.tolerated ? TROUBLE_TOLERATED_MS : 0);
+  if (store.status === 'ready' && seen.now < due)
+    return { ...base, detail: trouble.words, troubleSince: since, judgeAgainAt: due };
+  return {
+    ...base,
+    status: 'degraded',
+    detail: trouble.words,
+    problem: seen.answers.diagnosis ?? trouble.problem,
+    troubleSince: since,
+    ask: ['diagnosis'],
+    judgeAgainAt: later(seen.now, TROUBLE_TOLERATED_MS),
+  };
+}
+
+type Trouble = {
+  /** True for what passes by itself after a change or a pod's restart. */
+  readonly tolerated: boolean;
+  readonly words: string;
+  readonly problem: StoreProblem;
+};
+
+function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
+  if (sighting.kind !== 'present')
+    return {
+      tolerated: false,
+      words: 'its Application is missing in the cluster',
+      problem: {
+        code: 'application_missing',
+        message: 'The Application of this store is not in the cluster.',
+        hint: 'Argo CD makes it again from git. If it does not, look at the shard Application.',
+      },
+    };
+  const { observation } = sighting;
+  if (observation.deletingSince !== null)
+    return {
+      tolerated: false,
+      words: 'its Application is being deleted in the cluster',
+      problem: {
+        code: 'application_deleted',
+        message: 'Somebody is deleting the Application of this store in the cluster.',
+        hint: 'Argo CD makes it again from git once the deletion is through.',
+      },
+    };
+  if (observation.health === 'Degraded')
+    return {
+      tolerated: false,
+      words: 'Argo CD reports Degraded',
+      problem: describeTrouble(observation),
+    };
+  if (observation.health !== 'Healthy')
+    return {
+      tolerated: true,
+      words: `Argo CD reports ${observation.health}`,
+      problem: describeTrouble(observation),
+    };
+  if (observation.sync !== 'Synced')
+    return {
+      tolerated: true,
+      words:
+        observation.sync === 'OutOfSync'
+          ? 'the cluster differs from git'
+          : 'Argo CD cannot compare the cluster with git',
+      problem: describeTrouble(observation),
+    };
+  if (!isOurSource(store, observation))
+    return {
+      tolerated: true,
+      words: 'its Application points at another chart or values file',
+      problem: {
+        code: 'source_changed',
+        message: 'The Application no longer points at the chart and values of this store.',
+        hint: 'Somebody edited the generated file: restore it, or make the change through Shopyard.',
+      },
+    };
+  return null;
+}
+
+// ── a store on its way out ──────────────────────────────────────────────────────────────────────
+
+function judgeDelete(store: StoreFacts, seen: Circumstances): Verdict | null {
+  const { operation } = store;
+  if (operation.kind !== 'delete' || operation.state !== 'waiting') return null;
+  if (operation.action === 'release') return judgeRelease(store, seen);
+  if (operation.action === 'remove') return judgeRemoval(store, seen);
+  return null;
+}
+
+/** Waits until the Application is seen without its guard: then its file may be removed. */
+function judgeRelease(store: StoreFacts, seen: Circumstances): Verdict {
+  const base = stay(store);
+  const remove: Verdict = {
+    ...base,
+    stage: 'removing',
+    detail: 'removing the Application from git',
+    problem: null,
+    next: 'remove',
+  };
+  if (seen.sighting.kind === 'present') {
+    const { observation } = seen.sighting;
+    if (!observation.guarded || observation.deletingSince !== null) return remove;
+    return waitLong(store, seen, {
+      ...base,
+      stage: 'releasing',
+      detail: 'waiting for Argo CD to lift the guard against deletion',
+      judgeAgainAt: later(seen.now, 1000),
+    });
+  }
+  const caughtUp = isShardCaughtUp(store, seen);
+  if (!caughtUp.yes)
+    return waitLong(store, seen, {
+      ...base,
+      stage: 'releasing',
+      detail: 'waiting for Argo CD to work through the commits before the deletion',
+      unknownRevision: caughtUp.unknownRevision,
+    });
+  if (seen.answers.presence?.application === false) return remove;
+  return { ...base, stage: 'releasing', ask: ['presence'] };
+}
+
+/** Waits until the Application and the namespace are really gone. */
+function judgeRemoval(store: StoreFacts, seen: Circumstances): Verdict {
+  const base: Verdict = { ...stay(store), stage: 'removing' };
+  if (seen.sighting.kind === 'present') {
+    const { observation } = seen.sighting;
+    if (observation.deletingSince !== null)
+      return waitLong(store, seen, { ...base, detail: describeRemoval(observation) });
+    if (observation.guarded && waitedMs(store, seen.now) > GUARD_TOLERATED_MS)
+      return {
+        ...base,
+        detail: 'the guard against deletion is still there: lifting it again',
+        next: 'release',
+      };
+    return waitLong(store, seen, {
+      ...base,
+      detail: 'waiting for Argo CD to remove the Application',
+      judgeAgainAt: later(seen.now, 1000),
+    });
+  }
+  const caughtUp = isShardCaughtUp(store, seen);
+  if (!caughtUp.yes)
+    return waitLong(store, seen, {
+      ...base,
+      detail: 'waiting for Argo CD to work through the removal',
+      unknownRevision: caughtUp.unknownRevision,
+    });
+  const { presence } = seen.answers;
+  if (presence === undefined)
+    return { ...base, detail: 'checking that everything is gone', ask: ['presence'] };
+  if (presence.application)
+    return { ...base, detail: 'waiting for the Application to go', ask: ['presence'] };
+  if (presence.namespace !== null) {
+    const waiting = waitLong(store, seen, { ...base, detail: 'waiting for the namespace to go' });
+    return { ...waiting, ask: ['presence', ...waiting.ask] };
+  }
+  return {
+    ...base,
+    stage: 'purging',
+    detail: 'removing the files of the store from git',
+    problem: null,
+    next: 'purge',
+  };
+}
+
+function waitedMs(store: StoreFacts, now: Date): number {
+  return store.operation.committedAt === null
+    ? 0
+    : now.getTime() - store.operation.committedAt.getTime();
+}
+
+/** A removal never fails; what takes long gets a reason. */
+function waitLong(store: StoreFacts, seen: Circumstances, verdict: Verdict): Verdict {
+  if (waitedMs(store, seen.now) <= REMOVAL_EXPECTED_MS) return { ...verdict, problem: null };
+  return {
+    ...verdict,
+    problem: chooseProblem(store, seen),
+    ask: [...verdict.ask, 'diagnosis'],
+  };
+}
+
+function describeRemoval({ operation }: Observation): string {
+  return operation !== null && isRunning(operation)
+    ? `Argo CD finishes a running sync before it removes the shop: ${describeProgress(operation)}`
+    : 'Argo CD is removing what the shop is made of';
+}
+
+/**
+ * Whether the Application that applies this store's folder has worked through our commit and is
+ * not busy with an older one. Without such an Application nobody can bring anything back.
+ */
+function isShardCaughtUp(
+  store: StoreFacts,
+  seen: Circumstances,
+): { readonly yes: boolean; readonly unknownRevision: string | null } {
+  const { shard } = seen;
+  if (shard === null) return { yes: true, unknownRevision: null };
+  const wanted = store.commitPosition;
+  const revisions = [shard.comparedRevision];
+  if (shard.operation !== null && isRunning(shard.operation))
+    revisions.push(shard.operation.syncedRevision ?? shard.operation.revision);
+  // Nothing of this store was ever committed: there is nothing to work through.
+  if (wanted === null) return { yes: true, unknownRevision: null };
+  for (const revision of revisions) {
+    if (revision === null) return { yes: false, unknownRevision: null };
+    const position = seen.positionOf(revision);
+    if (position === undefined) return { yes: false, unknownRevision: revision };
+    if (position < wanted) return { yes: false, unknownRevision: null };
+  }
+  return { yes: true, unknownRevision: null };
+}
