@@ -5,7 +5,7 @@
 import { connect } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programFolder } from './build.ts';
@@ -541,9 +541,4 @@ export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
       resolve(false);
     });
   });
-}
-
-/** Whether the machine uses the unified cgroup hierarchy (v2) alone. */
-export function usesCgroupV2(): boolean {
-  return existsSync('/sys/fs/cgroup/cgroup.controllers');
 }
