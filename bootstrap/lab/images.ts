@@ -6,7 +6,7 @@
  * touched. An archive is written under a temporary name and renamed: one that is there is whole.
  */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand, tryCommand } from './command.ts';
 import { writePrivateJson } from './connection.ts';
@@ -57,7 +57,7 @@ export async function buildImages(
   for (const [index, image] of toBuild.entries()) {
     const progress = startProgress(
       `[${index + 1}/${toBuild.length}] image ${image.image}`,
-      'usually 1 to 3 min',
+      'usually under a minute',
     );
     try {
       await buildImage(paths, image, env, progress.note);
@@ -131,9 +131,27 @@ async function buildImage(
     const push = ['push', '--quiet', '--disable-compression', image.image, destination];
     await runCommand(...buildah(paths, push), { env: buildEnv });
     await rename(archive, archivePath(paths, image));
+    await removeOldArchives(paths, image);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Of one image, as many archives stay: enough to change between two checkouts. */
+const archivesKept = 3;
+
+async function removeOldArchives(paths: LabPaths, image: PlannedImage): Promise<void> {
+  const ofImage = archiveName(image).replace(`${image.key}.oci.tar`, '');
+  const archives = await Promise.all(
+    (await readdir(paths.images))
+      .filter((name) => name.startsWith(ofImage) && name.endsWith('.oci.tar'))
+      .map(async (name) => {
+        const path = join(paths.images, name);
+        return { path, written: (await stat(path)).mtimeMs };
+      }),
+  );
+  archives.sort((one, other) => other.written - one.written);
+  for (const { path } of archives.slice(archivesKept)) await rm(path, { force: true });
 }
 
 /** Puts the images that clusters run into the lab's containerd; those it has already are skipped. */

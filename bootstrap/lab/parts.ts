@@ -18,6 +18,8 @@ import { findProgram } from './programs.ts';
 import type { LabSettings } from './settings.ts';
 
 export interface Part extends ProcessSpec {
+  /** Where it listens. Something there before it starts is another program's. */
+  readonly listens: readonly { readonly host: string; readonly port: number }[];
   /** Whether it does its work now; asked over and over until a deadline. */
   readonly isReady: () => Promise<boolean>;
   /** What must happen before each start of the process. */
@@ -35,6 +37,8 @@ export interface LabContext {
   readonly layout: LabLayout;
   readonly settings: LabSettings;
 }
+
+const loopback = '127.0.0.1';
 
 const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -85,6 +89,10 @@ function describeEtcd({ paths, layout }: LabContext): Part {
       '--unsafe-no-fsync', // nothing in here outlives the lab
       '--log-level=warn',
     ],
+    listens: [
+      { host: loopback, port: ports.etcdClient },
+      { host: loopback, port: ports.etcdPeer },
+    ],
     isReady: () => answersOk(`${client}/health`),
   };
 }
@@ -97,6 +105,7 @@ function describeContainerd({ layout }: LabContext): Part {
     args: ['--config', config, '--log-level', 'warn'],
     env: { PATH: systemPath },
     configuration: renderContainerdConfig(layout),
+    listens: [],
     isReady: async () => {
       const client = ['--address', layout.containerdSocket, 'version'];
       return (await tryCommand('ctr', client, { timeout: 5000 })).status === 0;
@@ -182,7 +191,8 @@ function describeRedis({ layout }: LabContext): Part {
       ...['--port', String(ports.redis), '--bind', '127.0.0.1'],
       ...['--save', '', '--appendonly', 'no', '--dir', layout.config, '--loglevel', 'warning'],
     ],
-    isReady: () => accepts(ports.redis),
+    listens: [{ host: loopback, port: ports.redis }],
+    isReady: () => accepts(loopback, ports.redis),
   };
 }
 
@@ -211,6 +221,7 @@ function describeApiServer({ paths, layout }: LabContext): Part {
       '--kubelet-preferred-address-types=InternalIP',
       '--profiling=false',
     ],
+    listens: [{ host: network.address, port: ports.apiServer }],
     isReady: () => answersOk(`${apiServerUrl}/readyz`, adminTls(layout)),
   };
 }
@@ -230,6 +241,7 @@ function describeControllerManager({ paths, layout }: LabContext): Part {
       '--kube-api-qps=100',
       '--kube-api-burst=200',
     ],
+    listens: [{ host: loopback, port: ports.controllerManager }],
     isReady: () => answersOk(`https://127.0.0.1:${ports.controllerManager}/healthz`, selfSigned),
   };
 }
@@ -244,6 +256,7 @@ function describeScheduler({ paths, layout }: LabContext): Part {
       '--bind-address=127.0.0.1',
       `--secure-port=${ports.scheduler}`,
     ],
+    listens: [{ host: loopback, port: ports.scheduler }],
     isReady: () => answersOk(`https://127.0.0.1:${ports.scheduler}/healthz`, selfSigned),
   };
 }
@@ -262,6 +275,10 @@ function describeKubelet({ paths, layout }: LabContext): Part {
     ],
     env: { PATH: systemPath },
     configuration: renderKubeletConfig(layout),
+    listens: [
+      { host: network.address, port: ports.kubelet },
+      { host: loopback, port: ports.kubeletHealth },
+    ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.kubeletHealth}/healthz`),
   };
 }
@@ -325,6 +342,10 @@ function describeKubeProxy({ paths, layout }: LabContext): Part {
       '--conntrack-tcp-timeout-close-wait=0',
     ],
     env: { PATH: systemPath },
+    listens: [
+      { host: loopback, port: ports.proxyHealth },
+      { host: loopback, port: ports.proxyMetrics },
+    ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.proxyHealth}/healthz`),
   };
 }
@@ -336,6 +357,10 @@ function describeCoreDns({ paths, layout }: LabContext): Part {
     program: builtProgram(paths, 'coredns'),
     args: ['-conf', corefilePath(layout)],
     configuration: renderCorefile(layout, readMachineNameservers()),
+    listens: [
+      { host: network.address, port: ports.dns },
+      { host: loopback, port: ports.dnsHealth },
+    ],
     isReady: () => answersOk(`http://${health}/ready`),
   };
 }
@@ -386,6 +411,7 @@ function describeKeeper({ paths, layout }: LabContext): Part {
     program: process.execPath,
     args: [join(import.meta.dirname, 'main.ts'), 'keep'],
     env: { SHOPYARD_LAB_DIR: layout.root, SHOPYARD_CACHE_DIR: paths.cache },
+    listens: [{ host: loopback, port: ports.keeper }],
     isReady: () => answersOk(`http://127.0.0.1:${ports.keeper}/healthz`),
   };
 }
@@ -412,6 +438,10 @@ function describeTraefik({ paths, layout }: LabContext): Part {
       // The address that Ingresses get, which Argo CD waits for before it calls one healthy.
       '--providers.kubernetesingress.ingressendpoint.hostname=localhost',
       '--log.level=WARN',
+    ],
+    listens: [
+      { host: loopback, port: ports.ingress },
+      { host: loopback, port: ports.traefikPing },
     ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.traefikPing}/ping`),
   };
@@ -458,6 +488,10 @@ function describeRepoServer(context: LabContext): Part {
     env: describeArgocdEnvironment(context),
     // Clones of a repo-server that was killed are not taken up again.
     prepare: () => rm(join(layout.argocd, 'tmp', '_argocd-repo'), { recursive: true, force: true }),
+    listens: [
+      { host: loopback, port: ports.repoServer },
+      { host: loopback, port: ports.repoServerMetrics },
+    ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.repoServerMetrics}/healthz`),
   };
 }
@@ -475,6 +509,10 @@ function describeArgocdServer(context: LabContext): Part {
       ...['--kubeconfig', join(layout.kubeconfigs, 'argocd'), '--namespace', argocdNamespace],
     ],
     env: describeArgocdEnvironment(context),
+    listens: [
+      { host: loopback, port: ports.argocdServer },
+      { host: loopback, port: ports.argocdServerMetrics },
+    ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.argocdServer}/healthz`),
   };
 }
@@ -494,6 +532,7 @@ function describeApplicationController(context: LabContext): Part {
       ...['--kubeconfig', join(layout.kubeconfigs, 'argocd'), '--namespace', argocdNamespace],
     ],
     env: describeArgocdEnvironment(context),
+    listens: [{ host: loopback, port: ports.applicationControllerMetrics }],
     isReady: () => answersOk(`http://127.0.0.1:${health}/healthz`),
   };
 }
@@ -527,8 +566,8 @@ function answersOk(url: string, tls: TlsOptions = {}): Promise<boolean> {
   });
 }
 
-/** Whether something on loopback accepts connections at a port. */
-export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
+/** Whether something accepts connections there. */
+export function accepts(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host, timeout: 2000 });
     socket.on('connect', () => {

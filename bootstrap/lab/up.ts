@@ -34,6 +34,7 @@ import {
   selectArgocdManifests,
 } from './objects.ts';
 import {
+  accepts,
   argocdFolders,
   builtProgram,
   containerdConfigPath,
@@ -65,7 +66,7 @@ import { showStatus } from './status.ts';
 const readinessDeadline = 90_000;
 
 /** Milliseconds a part that already runs gets to answer before it is started again. */
-const patienceWithRunning = 10_000;
+const patienceWithRunning = 20_000;
 
 /** Builds what is missing of programs and images. */
 export async function buildLab(context: LabContext): Promise<readonly PlannedImage[]> {
@@ -117,8 +118,7 @@ export async function bringUp(context: LabContext): Promise<void> {
 }
 
 function requireRoot(): void {
-  if (process.platform !== 'linux')
-    throw new Error('The lab needs Linux; npm run kind:up does not.');
+  if (process.platform !== 'linux') throw new Error('The lab needs Linux.');
   if (process.getuid?.() !== 0) {
     throw new Error('The lab starts containers and so needs root: run it as root or with sudo -E.');
   }
@@ -181,12 +181,18 @@ async function ensurePart(layout: LabLayout, part: Part): Promise<'running' | 's
     }
   }
   await stopPart(layout, part.name);
+  for (const { host, port } of part.listens) {
+    if (await accepts(host, port)) {
+      throw new Error(
+        `${part.name} cannot be started: another program listens at ${host}:${port}. End that program and run this again.`,
+      );
+    }
+  }
   await part.prepare?.();
   const logged = await readFile(logPath(layout, part.name), 'utf8').catch(() => '');
   const fresh = await startProcess(layout, part);
   const deadline = performance.now() + readinessDeadline;
   for (;;) {
-    // Asked in this order: a part of someone else's may answer at the port of one that died.
     const ready = await part.isReady();
     if (!isAlive(fresh)) break;
     if (ready) return 'started';
