@@ -45,14 +45,19 @@ export async function dropLease(db: Db, lease: Lease): Promise<void> {
   `.execute(db);
 }
 
-/** Throws `lease_lost` unless the lease is still ours; holds it until the transaction ends. */
-export async function checkLease(tx: Tx, lease: Lease): Promise<void> {
+/** Whether the lease is still ours; if so it stays ours until the transaction ends. */
+export async function holdsLease(tx: Tx, lease: Lease): Promise<boolean> {
   const { rows } = await sql`
     select 1 from leases
     where name = ${lease.name} and holder = ${lease.holder} and fence = ${lease.fence}
     for share
   `.execute(tx);
-  if (rows.length === 0)
+  return rows.length > 0;
+}
+
+/** Throws `lease_lost` unless the lease is still ours. */
+export async function checkLease(tx: Tx, lease: Lease): Promise<void> {
+  if (!(await holdsLease(tx, lease)))
     throw new PlatformError('lease_lost', `Another process holds the lease ${lease.name}.`, {
       retryable: true,
     });

@@ -1,5 +1,5 @@
 /** Opens the database: pool, Kysely, migrations. Every process of the product goes through here. */
-import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, type Transaction } from 'kysely';
+import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import type { TypeId } from 'pg-types';
 import { PlatformError, describeError } from '../errors.ts';
@@ -34,6 +34,23 @@ export function openDatabase(url: string, options: { poolSize?: number } = {}): 
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
   });
+}
+
+/** Makes sure the database answers; throws one sentence that names the setting when it does not. */
+export async function connectDatabase(db: Db): Promise<void> {
+  try {
+    await sql`select 1`.execute(db);
+  } catch (error) {
+    throw new PlatformError(
+      'database_unreachable',
+      `The database does not answer: ${describeError(error)}.`,
+      {
+        field: 'DATABASE_URL',
+        hint: 'Start it or correct the address; without the setting an embedded Postgres is used.',
+        cause: error,
+      },
+    );
+  }
 }
 
 /** Brings the schema up to date. Safe with several processes at once: Kysely holds a lock. */

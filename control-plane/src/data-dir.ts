@@ -1,0 +1,89 @@
+/**
+ * The folder of this installation's state, held by one process at a time: two control planes on one
+ * embedded Postgres would stop it under each other. (To scale out, share a DATABASE_URL instead.)
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { describeError, PlatformError } from './errors.ts';
+
+export type DataDir = {
+  readonly path: string;
+  /** Passwords of the embedded forge, made on the first start. */
+  readonly secrets: { readonly forgeRead: string; readonly forgeWrite: string };
+  release(): void;
+};
+
+const Secrets = z.object({ forgeRead: z.string().min(16), forgeWrite: z.string().min(16) });
+
+/** Takes the folder; throws PlatformError naming SHOPYARD_DATA_DIR when it cannot be had. */
+export function takeDataDir(path: string): DataDir {
+  const lock = join(path, 'control-plane.pid');
+  try {
+    // Postgres runs as another user when we are root: it must be able to pass, not to read.
+    mkdirSync(path, { recursive: true, mode: 0o711 });
+    const other = readFileIfThere(lock);
+    if (other !== null && isRunning(other))
+      throw new PlatformError(
+        'data_dir_taken',
+        `Another control plane (process ${other.split(' ')[0] ?? ''}) uses ${path}.`,
+        { field: 'SHOPYARD_DATA_DIR', hint: 'Stop it, or give this one a folder of its own.' },
+      );
+    writeFileSync(lock, `${process.pid} ${readStartTime(process.pid) ?? ''}`);
+    return {
+      path,
+      secrets: ensureSecrets(join(path, 'secrets.json')),
+      release: () => rmSync(lock),
+    };
+  } catch (error) {
+    if (error instanceof PlatformError) throw error;
+    throw new PlatformError(
+      'data_dir_unusable',
+      `The folder ${path} cannot be used: ${describeError(error)}`,
+      { field: 'SHOPYARD_DATA_DIR', hint: 'Set it to a folder this user may write.', cause: error },
+    );
+  }
+}
+
+function ensureSecrets(file: string): DataDir['secrets'] {
+  const text = readFileIfThere(file);
+  if (text !== null) return Secrets.parse(JSON.parse(text));
+  const secrets = {
+    forgeRead: randomBytes(24).toString('hex'),
+    forgeWrite: randomBytes(24).toString('hex'),
+  };
+  writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flush: true });
+  return secrets;
+}
+
+function readFileIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Process ids are used again: the start time tells whether it is still the same process. */
+function isRunning(record: string): boolean {
+  const [pid, startTime] = record.split(' ');
+  try {
+    process.kill(Number(pid), 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const now = readStartTime(Number(pid));
+  return now === null || startTime === undefined || startTime === '' || now === startTime;
+}
+
+/** Field 22 of /proc/<pid>/stat; null where there is no /proc. */
+function readStartTime(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}
