@@ -37,12 +37,7 @@ import {
   type Offer,
   type Settings,
 } from '../domain/request.ts';
-import {
-  nameApplication,
-  nameNamespace,
-  type StoreName,
-  type StoreSpec,
-} from '../domain/store.ts';
+import { nameApplication, nameNamespace, type StoreName, type StoreSpec } from '../domain/store.ts';
 
 export type Outcome =
   | {
@@ -646,7 +641,7 @@ async function acceptChange(
   options: AcceptorOptions,
   request: ChangeRequest,
 ): Promise<ChangeOutcome> {
-  let wantedHost: string | null = null;
+  const wanted: { host: string | null } = { host: null };
   try {
     return await options.db.transaction().execute(async (tx) => {
       const store = await lockStore(tx, request.principal, request.storeId);
@@ -674,7 +669,7 @@ async function acceptChange(
           return keep(tx, request.key, status, body, options.clock());
         }
         case 'change': {
-          wantedHost = decision.host;
+          wanted.host = decision.host;
           const now = options.clock();
           const body = await recordChange(tx, options, request, store, decision, now);
           return keep(tx, request.key, 202, body, now);
@@ -682,7 +677,7 @@ async function acceptChange(
       }
     });
   } catch (error) {
-    if (wantedHost !== null && isHostTaken(error)) return hostTaken(wantedHost, 'domain');
+    if (wanted.host !== null && isHostTaken(error)) return hostTaken(wanted.host, 'domain');
     throw error;
   }
 }

@@ -25,8 +25,6 @@ export function checkLimits(
   // The slot that frees first is the oldest of the newest `limit`.
   const freeing = limit > 0 ? recent[limit - 1] : undefined;
   const wait =
-    freeing === undefined
-      ? RATE_WINDOW_MS
-      : RATE_WINDOW_MS - (now.getTime() - freeing.getTime());
+    freeing === undefined ? RATE_WINDOW_MS : RATE_WINDOW_MS - (now.getTime() - freeing.getTime());
   return { kind: 'too-fast', limit, retryAfterSeconds: Math.max(1, Math.ceil(wait / 1000)) };
 }

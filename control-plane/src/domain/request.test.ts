@@ -9,7 +9,9 @@ import {
 import type { StoreName } from './store.ts';
 
 const offer: Offer = {
-  engines: [{ type: 'woocommerce', chart: 'woocommerce', version: '1.0.0', plans: ['small', 'large'] }],
+  engines: [
+    { type: 'woocommerce', chart: 'woocommerce', version: '1.0.0', plans: ['small', 'large'] },
+  ],
   clusters: [
     { name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
     { name: 'live', baseDomain: 'shops.example.com', scheme: 'https', port: 443 },

@@ -231,7 +231,12 @@ function decideUpdate(
 }
 
 type Address =
-  | { readonly ok: true; readonly domain: string | null; readonly host: string; readonly url: string }
+  | {
+      readonly ok: true;
+      readonly domain: string | null;
+      readonly host: string;
+      readonly url: string;
+    }
   | { readonly ok: false; readonly error: FieldError };
 
 /**
@@ -253,8 +258,7 @@ function nameAddress(cluster: Cluster, name: string, domain: string | null): Add
   if (host.length > 253)
     return { ok: false, error: { field: 'name', message: `${host} is too long for a host name.` } };
   const standard = cluster.scheme === 'https' ? 443 : 80;
-  const port =
-    cluster.port === undefined || cluster.port === standard ? '' : `:${cluster.port}`;
+  const port = cluster.port === undefined || cluster.port === standard ? '' : `:${cluster.port}`;
   return { ok: true, domain: own, host, url: `${cluster.scheme}://${host}${port}` };
 }
 

@@ -1,0 +1,230 @@
+/**
+ * The Koa application: a request gets an id, is logged and measured, meets its route, and leaves
+ * through one exit, whatever happened. Everything it needs is handed in; it keeps no globals.
+ */
+import { performance } from 'node:perf_hooks';
+import Router from '@koa/router';
+import Koa, { type Context, type Next } from 'koa';
+import type { Registry } from 'prom-client';
+import { createAcceptor } from '../db/accept.ts';
+import type { Db } from '../db/open.ts';
+import type { TenantLimits } from '../db/tenants.ts';
+import type { Principal } from '../db/tokens.ts';
+import type { Clock, Ids } from '../domain/ids.ts';
+import type { Cluster, Engine } from '../domain/request.ts';
+import { describeError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { createAuthenticator, isAllowed, type Authenticator } from './auth.ts';
+import { readBody } from './body.ts';
+import type { Hub } from './hub.ts';
+import type { Metrics } from './metrics.ts';
+import { platformRoutes, type Probe } from './platform.ts';
+import { describeProblem, notFound, RequestProblem, type ProblemAnswer } from './problem.ts';
+import type { Route } from './route.ts';
+import { storeRoutes } from './stores.ts';
+import { tokenRoutes } from './tokens.ts';
+
+export type AppOptions = {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  readonly engines: readonly Engine[];
+  /** The first is the default. */
+  readonly clusters: readonly Cluster[];
+  /** Called after something was recorded that the writer should do. */
+  readonly onAccepted: () => void;
+  readonly hub: Hub;
+  /** What must work besides the database. */
+  readonly probes: readonly Probe[];
+  readonly registry: Registry;
+  readonly metrics: Metrics;
+  /** What a new tenant may do. */
+  readonly limits: TenantLimits;
+  /** How long a change may take before it counts as failed, in milliseconds; default 10 min. */
+  readonly deadlineMs?: number;
+};
+
+/** What travels with a request. */
+type RequestState = { requestId: string; principal: Principal | null; problem: string | null };
+
+const DEADLINE_MS = 10 * 60 * 1000;
+
+/** Every route there is, each with its policy. */
+export function createRoutes(options: AppOptions): readonly Route[] {
+  const { db, clock, ids, engines, clusters, hub, limits, registry, probes } = options;
+  const offer = { engines, clusters };
+  const acceptor = createAcceptor({
+    db,
+    clock,
+    ids,
+    offer,
+    limits,
+    deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+  });
+  const routes: readonly Route[] = [
+    ...storeRoutes({
+      db,
+      offer,
+      acceptor,
+      announce: () => {
+        options.onAccepted();
+        hub.poke();
+      },
+    }),
+    ...tokenRoutes({ db, clock, ids, limits }),
+    ...platformRoutes({ db, hub, probes, registry, describe: () => routes }),
+  ];
+  return routes;
+}
+
+export function createApp(options: AppOptions): Koa {
+  const { db, clock, ids, logger, metrics } = options;
+  const app = new Koa();
+  const router = new Router();
+  const authenticate = createAuthenticator({ db, clock });
+  for (const one of createRoutes(options))
+    router.register(toRouterPath(one.path), [one.method], (ctx: Context) =>
+      serve(ctx, one, authenticate),
+    );
+
+  app.use(async (ctx, next) => {
+    const state = readState(ctx);
+    state.requestId = chooseRequestId(ctx.get('X-Request-Id'), ids);
+    ctx.set('X-Request-Id', state.requestId);
+    const started = performance.now();
+    await exit(ctx, next, logger);
+    record(ctx, started, logger, metrics);
+  });
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  // What is left went past the exit: a socket that closed while it was being written to.
+  app.on('error', (error: unknown) => logger.debug({ error: describeError(error) }, 'lost client'));
+  return app;
+}
+
+function toRouterPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1');
+}
+
+function readState(ctx: Context): RequestState {
+  const state = ctx.state as Partial<RequestState>;
+  state.requestId ??= '';
+  state.principal ??= null;
+  state.problem ??= null;
+  return state as RequestState;
+}
+
+function chooseRequestId(given: string, ids: Ids): string {
+  return /^[A-Za-z0-9._-]{8,128}$/.test(given) ? given : ids.request();
+}
+
+/** One request on its route: who, may they, what do they say, then the handler. */
+async function serve(ctx: Context, one: Route, authenticate: Authenticator): Promise<void> {
+  const state = readState(ctx);
+  if (one.policy !== 'anyone') {
+    state.principal = await authenticate(ctx.get('Authorization') || undefined);
+    if (!isAllowed(one.policy, state.principal.role))
+      throw new RequestProblem('forbidden', `Your role (${state.principal.role}) may not do this.`);
+  }
+  const idempotencyKey = readIdempotencyKey(ctx, one);
+  const body = one.method === 'GET' ? undefined : await readBody(ctx);
+  const answer = await one.run({
+    // A route for anyone has no use for it.
+    principal: state.principal as Principal,
+    params: ctx.params as Record<string, string>,
+    body,
+    query: { ...ctx.query },
+    idempotencyKey,
+    ctx,
+  });
+  if (answer === null) return;
+  ctx.status = answer.status;
+  ctx.body = answer.status === 204 ? null : answer.body;
+  // Koa guesses a type when it gets a body: ours comes after.
+  if (answer.headers !== undefined) ctx.set({ ...answer.headers });
+}
+
+function readIdempotencyKey(ctx: Context, one: Route): string | null {
+  if (one.method === 'GET' || ctx.headers['idempotency-key'] === undefined) return null;
+  const key = ctx.get('Idempotency-Key');
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new RequestProblem(
+      'idempotency_key_invalid',
+      'An Idempotency-Key is 1 to 255 visible ASCII characters.',
+      { errors: [{ field: 'Idempotency-Key', message: '1 to 255 visible ASCII characters.' }] },
+    );
+  return key;
+}
+
+/** The way out: headers for every answer, problem details for every error. */
+async function exit(ctx: Context, next: Next, logger: Logger): Promise<void> {
+  const state = readState(ctx);
+  ctx.set({
+    'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'Referrer-Policy': 'no-referrer',
+  });
+  try {
+    await next();
+    const unanswered = describeUnanswered(ctx);
+    if (unanswered !== null) throw unanswered;
+  } catch (error) {
+    const problem = describeProblem(readHttpError(error), state.requestId);
+    state.problem = problem.body.code;
+    if (problem.unexpected)
+      logger.error({ request: state.requestId, err: error }, describeError(error));
+    writeProblem(ctx, problem);
+  }
+}
+
+/** What the router leaves: no such path, no such method. */
+function describeUnanswered(ctx: Context): RequestProblem | null {
+  if (ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return null;
+  if (ctx.status === 404) return notFound();
+  if (ctx.status === 405)
+    return new RequestProblem('method_not_allowed', `Use ${ctx.response.get('Allow')}.`);
+  if (ctx.status === 501)
+    return new RequestProblem('not_implemented', `${ctx.method} is not a method of this server.`);
+  return null;
+}
+
+/** Koa's own complaints about a request (a path that cannot be decoded) are the client's. */
+function readHttpError(error: unknown): unknown {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500
+    ? new RequestProblem('malformed_request', 'The request cannot be read.')
+    : error;
+}
+
+function writeProblem(ctx: Context, problem: ProblemAnswer): void {
+  if (ctx.headerSent) return;
+  ctx.respond = true;
+  ctx.status = problem.status;
+  ctx.body = problem.body;
+  ctx.set({ 'Content-Type': 'application/problem+json; charset=utf-8', ...problem.headers });
+}
+
+/** The access log and the measures: what was asked, by whom, how it went. No headers, no bodies. */
+function record(ctx: Context, started: number, logger: Logger, metrics: Metrics): void {
+  const { requestId, principal, problem } = readState(ctx);
+  const seconds = (performance.now() - started) / 1000;
+  const template = typeof ctx['_matchedRoute'] === 'string' ? ctx['_matchedRoute'] : 'none';
+  metrics.request({ method: ctx.method, route: template, status: ctx.status }, seconds);
+  if (problem !== null && ctx.method === 'POST' && template === '/api/stores')
+    metrics.creationError(problem);
+  const probing = template === '/healthz' || template === '/readyz' || template === '/metrics';
+  logger[probing ? 'debug' : 'info'](
+    {
+      request: requestId,
+      method: ctx.method,
+      path: ctx.path,
+      status: ctx.status,
+      ms: Math.round(seconds * 1000),
+      ...(principal === null ? {} : { principal: principal.id, tenant: principal.tenant }),
+      ...(problem === null ? {} : { problem }),
+    },
+    'request',
+  );
+}

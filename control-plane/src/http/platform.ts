@@ -1,0 +1,125 @@
+/** The routes of the platform itself: events, liveness, readiness, metrics, the API's description. */
+import { sql } from 'kysely';
+import type { Registry } from 'prom-client';
+import { Readiness } from '../contract.ts';
+import { parseCursor } from '../db/events.ts';
+import type { Db } from '../db/open.ts';
+import { describeError } from '../errors.ts';
+import { DOCS_POLICY, renderDocs } from './docs.ts';
+import type { Hub } from './hub.ts';
+import { describeApi } from './openapi.ts';
+import { isDatabaseUnavailable } from './problem.ts';
+import { route, type RouteDescription, type Route } from './route.ts';
+
+/** Something that must work for this process to be of use. `check` throws when it does not. */
+export type Probe = { readonly name: string; readonly check: () => Promise<void> | void };
+
+const PROBE_MS = 2000;
+
+export function platformRoutes(options: {
+  readonly db: Db;
+  readonly hub: Hub;
+  readonly probes: readonly Probe[];
+  readonly registry: Registry;
+  /** All routes, these included: what the description describes. */
+  readonly describe: () => readonly RouteDescription[];
+}): Route[] {
+  const { db, hub, registry, describe } = options;
+  const probes = [{ name: 'database', check: () => checkDatabase(db) }, ...options.probes];
+  return [
+    route({
+      method: 'GET',
+      path: '/api/events',
+      policy: 'reader',
+      summary: 'Follow changes as server-sent events; resumes after Last-Event-ID',
+      answers: { 200: 'text/event-stream' },
+      handle: ({ ctx, principal }) => {
+        const last = ctx.get('Last-Event-ID');
+        ctx.respond = false;
+        ctx.status = 200;
+        hub.connect(ctx.res, principal, last === '' ? null : (parseCursor(last) ?? 'unreadable'));
+        return null;
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/healthz',
+      policy: 'anyone',
+      summary: 'Whether the process answers',
+      answers: { 200: 'text/plain' },
+      handle: () => ({ status: 200, body: 'ok\n' }),
+    }),
+    route({
+      method: 'GET',
+      path: '/readyz',
+      policy: 'anyone',
+      summary: 'Whether everything it needs is there, check by check',
+      answers: { 200: Readiness, 503: Readiness },
+      handle: async () => {
+        const checks = await Promise.all(probes.map(runProbe));
+        const ready = checks.every((one) => one.ready);
+        return { status: ready ? 200 : 503, body: { ready, checks } satisfies Readiness };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/metrics',
+      policy: 'anyone',
+      summary: 'Metrics for Prometheus',
+      answers: { 200: 'text/plain' },
+      handle: async () => ({
+        status: 200,
+        body: await registry.metrics(),
+        headers: { 'Content-Type': registry.contentType },
+      }),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/openapi.json',
+      policy: 'anyone',
+      summary: 'This description, for programs',
+      answers: { 200: 'application/json' },
+      handle: () => ({ status: 200, body: describeApi(describe()) }),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/docs',
+      policy: 'anyone',
+      summary: 'This description, for people',
+      answers: { 200: 'text/html' },
+      handle: () => ({
+        status: 200,
+        body: renderDocs(describe()),
+        headers: {
+          'Content-Type': 'text/html; charset=utf-8',
+          'Content-Security-Policy': DOCS_POLICY,
+        },
+      }),
+    }),
+  ];
+}
+
+async function checkDatabase(db: Db): Promise<void> {
+  try {
+    await sql`select 1`.execute(db);
+  } catch (error) {
+    throw isDatabaseUnavailable(error)
+      ? new Error('The database cannot be reached.', { cause: error })
+      : error;
+  }
+}
+
+async function runProbe(probe: Probe): Promise<Readiness['checks'][number]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer in ${PROBE_MS / 1000} s.`)), PROBE_MS);
+  });
+  try {
+    await Promise.race([probe.check(), late]);
+    return { name: probe.name, ready: true, message: null };
+  } catch (error) {
+    return { name: probe.name, ready: false, message: describeError(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

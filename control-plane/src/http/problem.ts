@@ -1,0 +1,162 @@
+/**
+ * The one exit for errors: whatever is thrown becomes problem details (RFC 9457). What we know has a
+ * stable code; what we do not know is a 500 that says nothing but the request's id.
+ */
+import type { ProblemDetails } from '../contract.ts';
+import type { FieldError } from '../domain/request.ts';
+import { PlatformError } from '../errors.ts';
+
+/** Every code that a client may meet: its status and its title. The docs page lists them. */
+export const PROBLEMS = {
+  malformed_json: [400, 'The body is not JSON'],
+  idempotency_key_invalid: [400, 'The Idempotency-Key header is not valid'],
+  idempotency_key_unsupported: [400, 'This request takes no Idempotency-Key'],
+  malformed_request: [400, 'The request cannot be read'],
+  unauthorized: [401, 'A valid token is needed'],
+  forbidden: [403, 'Not allowed'],
+  store_limit: [403, 'The tenant has all the stores it may have'],
+  not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'This path takes other methods'],
+  name_taken: [409, 'The name is taken'],
+  host_taken: [409, 'The host name is taken'],
+  store_deleting: [409, 'The store is being deleted'],
+  body_too_large: [413, 'The body is too large'],
+  unsupported_media_type: [415, 'The body must be application/json'],
+  invalid_request: [422, 'The request is not valid'],
+  idempotency_key_reused: [422, 'The Idempotency-Key was used for another request'],
+  rate_limited: [429, 'Too many creates in a minute'],
+  internal: [500, 'Something went wrong here'],
+  not_implemented: [501, 'No such method'],
+  database_unavailable: [503, 'The database cannot be reached'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** A PlatformError with what only HTTP needs: the fields at fault, headers of the answer. */
+export class RequestProblem extends PlatformError {
+  readonly errors: readonly FieldError[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ProblemCode,
+    message: string,
+    options: {
+      readonly errors?: readonly FieldError[];
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly hint?: string;
+    } = {},
+  ) {
+    super(code, message, options.hint === undefined ? {} : { hint: options.hint });
+    this.errors = options.errors ?? [];
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** The same answer for what is not there and for what is somebody else's. */
+export function notFound(): RequestProblem {
+  return new RequestProblem('not_found', 'There is nothing here.');
+}
+
+export function invalidRequest(errors: readonly FieldError[]): RequestProblem {
+  return new RequestProblem(
+    'invalid_request',
+    errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join(' '),
+    { errors },
+  );
+}
+
+export type ProblemAnswer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: ProblemDetails;
+  /** True when it is our fault and the log should say what it was. */
+  readonly unexpected: boolean;
+};
+
+/** What goes out for something thrown. */
+export function describeProblem(error: unknown, requestId: string): ProblemAnswer {
+  if (isDatabaseUnavailable(error))
+    return describe('database_unavailable', requestId, {
+      detail: 'The request was not carried out. Try again in a moment.',
+      headers: { 'Retry-After': '2' },
+      unexpected: true,
+    });
+  if (!(error instanceof PlatformError) || !isKnown(error.code))
+    return describe('internal', requestId, {
+      detail: `The log has more under ${requestId}.`,
+      unexpected: true,
+    });
+  const fieldErrors =
+    error instanceof RequestProblem && error.errors.length > 0
+      ? error.errors
+      : error.field === undefined
+        ? []
+        : [{ field: error.field, message: error.message }];
+  return describe(error.code, requestId, {
+    detail: error.message,
+    headers: error instanceof RequestProblem ? error.headers : {},
+    errors: fieldErrors,
+    hint: error.hint,
+    unexpected: PROBLEMS[error.code][0] >= 500,
+  });
+}
+
+function describe(
+  code: ProblemCode,
+  requestId: string,
+  more: {
+    readonly detail: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly errors?: readonly FieldError[];
+    readonly hint?: string | undefined;
+    readonly unexpected: boolean;
+  },
+): ProblemAnswer {
+  const [status, title] = PROBLEMS[code];
+  return {
+    status,
+    headers: more.headers ?? {},
+    body: {
+      type: `/problems/${code.replaceAll('_', '-')}`,
+      title,
+      status,
+      detail: more.detail,
+      instance: requestId,
+      code,
+      ...(more.errors === undefined || more.errors.length === 0
+        ? {}
+        : { errors: [...more.errors] }),
+      ...(more.hint === undefined ? {} : { hint: more.hint }),
+    },
+    unexpected: more.unexpected,
+  };
+}
+
+function isKnown(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code);
+}
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  // Postgres: shutting down, starting up, too many connections, disk full.
+  '57P01',
+  '57P02',
+  '57P03',
+  '53100',
+  '53300',
+]);
+
+/** Whether the failure is the database's absence, as pg tells it. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && typeof error.code === 'string')
+    return UNREACHABLE.has(error.code) || error.code.startsWith('08');
+  return /Connection terminated|timeout exceeded when trying to connect|not queryable|pool after calling end|driver has already been destroyed/.test(
+    error.message,
+  );
+}

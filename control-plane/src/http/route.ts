@@ -1,0 +1,92 @@
+/**
+ * What a route is: method, path, who may, what it takes, what it answers, and the handler. The
+ * router, the authorisation matrix of the tests and the OpenAPI document all come from the one list
+ * of these (routes.ts). A route without a policy does not compile.
+ */
+import type { Context } from 'koa';
+import type { z } from 'zod';
+import type { Principal } from '../db/tokens.ts';
+import type { FieldError } from '../domain/request.ts';
+import type { Policy } from './auth.ts';
+import { invalidRequest, type ProblemCode } from './problem.ts';
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+/** What a handler answers. A handler that writes the response itself answers null. */
+export type Answer = {
+  readonly status: number;
+  readonly body: object | string;
+  readonly headers?: Readonly<Record<string, string>>;
+} | null;
+
+/** The facts of one request, checked. */
+export type Call<Body, Query> = {
+  readonly principal: Principal;
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: Body;
+  readonly query: Query;
+  readonly idempotencyKey: string | null;
+  readonly ctx: Context;
+};
+
+/** How the route is described to its readers. */
+export type RouteDescription = {
+  readonly method: Method;
+  /** OpenAPI's notation: `/api/stores/{id}`. */
+  readonly path: string;
+  readonly policy: Policy;
+  readonly summary: string;
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodType;
+  /** Takes an Idempotency-Key. */
+  readonly idempotent?: boolean;
+  /** Status → body's schema, or a media type for what is not JSON. */
+  readonly answers: Readonly<Record<number, z.ZodType | string>>;
+  readonly problems?: readonly ProblemCode[];
+};
+
+/** What the router and the documents work with: the types of body and query are closed over. */
+export type Route = RouteDescription & {
+  readonly run: (call: Call<unknown, unknown>) => Promise<Answer> | Answer;
+};
+
+/** Declares a route; its handler gets body and query as their schemas' outputs. */
+export function route<Body = undefined, Query = undefined>(
+  description: Omit<RouteDescription, 'body' | 'query'> & {
+    readonly body?: z.ZodType<Body>;
+    readonly query?: z.ZodType<Query>;
+    readonly handle: (call: Call<Body, Query>) => Promise<Answer> | Answer;
+  },
+): Route {
+  const { handle, ...rest } = description;
+  return {
+    ...rest,
+    run: (call) =>
+      handle({
+        ...call,
+        body: check(rest.body, call.body),
+        query: check(rest.query, call.query),
+      }),
+  };
+}
+
+function check<Output>(schema: z.ZodType<Output> | undefined, input: unknown): Output {
+  // No schema: the type of the handler's argument is undefined.
+  if (schema === undefined) return undefined as Output;
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw invalidRequest(result.error.issues.flatMap(describeIssue));
+}
+
+/** A schema's complaint, with each unknown field under its own name. */
+function describeIssue(issue: z.core.$ZodIssue): FieldError[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      field: [...path, key].join('.'),
+      message: 'No such field.',
+    }));
+  if (issue.code === 'invalid_type' && issue.input === undefined && path.length > 0)
+    return [{ field: path.join('.'), message: 'This is needed.' }];
+  return [{ field: path.join('.'), message: issue.message }];
+}

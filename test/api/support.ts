@@ -1,0 +1,169 @@
+/** The API on a real port with a real database: what the tests of this folder talk to. */
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { createTestDatabase } from '../support/postgres.ts';
+import type { Db } from '../../control-plane/src/db/open.ts';
+import { ensureTenant } from '../../control-plane/src/db/tenants.ts';
+import { createToken, ensureBootstrapToken } from '../../control-plane/src/db/tokens.ts';
+import type { Role } from '../../control-plane/src/db/schema.ts';
+import { createIds } from '../../control-plane/src/domain/ids.ts';
+import { createApp, createRoutes, type AppOptions } from '../../control-plane/src/http/app.ts';
+import { createHub, type Hub, type HubOptions } from '../../control-plane/src/http/hub.ts';
+import { createMetrics } from '../../control-plane/src/http/metrics.ts';
+import { listen } from '../../control-plane/src/http/serve.ts';
+import type { RouteDescription } from '../../control-plane/src/http/route.ts';
+
+export const BOOTSTRAP = 'bootstrap-token-for-tests';
+
+export type Reply = {
+  readonly status: number;
+  readonly headers: Headers;
+  // Tests read what they expect to be there.
+  readonly body: Record<string, unknown>;
+  readonly text: string;
+};
+
+export type Api = {
+  readonly db: Db;
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly hub: Hub;
+  readonly routes: readonly RouteDescription[];
+  /** Lines of the log so far. */
+  readonly log: readonly string[];
+  /** How often the writer was poked. */
+  readonly accepted: () => number;
+  /** Moves the API's clock on. */
+  readonly advance: (ms: number) => void;
+  request(
+    method: string,
+    path: string,
+    options?: {
+      readonly token?: string | null;
+      readonly body?: unknown;
+      readonly raw?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    },
+  ): Promise<Reply>;
+  /** A token of that role; its tenant is made when it is not there. */
+  token(role: Role, tenant?: string): Promise<{ readonly id: string; readonly token: string }>;
+  setLimits(
+    tenant: string,
+    limits: { readonly storeLimit?: number; readonly createsPerMinute?: number },
+  ): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function startApi(
+  options: {
+    readonly probes?: AppOptions['probes'];
+    readonly hub?: Partial<HubOptions>;
+  } = {},
+): Promise<Api> {
+  const database = await createTestDatabase();
+  const { db } = database;
+  const ids = createIds();
+  const log: string[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) });
+  let offset = 0;
+  let accepted = 0;
+  const clock = () => new Date(Date.now() + offset);
+  const hub = createHub({ db, clock, logger, ...options.hub });
+  const registry = new Registry();
+  const appOptions: AppOptions = {
+    db,
+    clock,
+    ids,
+    logger,
+    engines: [
+      {
+        type: 'woocommerce',
+        chart: 'woocommerce',
+        version: '1.0.0',
+        plans: ['small', 'medium', 'large'],
+      },
+    ],
+    clusters: [{ name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 }],
+    onAccepted: () => {
+      accepted += 1;
+    },
+    hub,
+    probes: options.probes ?? [],
+    registry,
+    metrics: createMetrics({ registry, db, hub, clock }),
+    limits: { storeLimit: 5, createsPerMinute: 1 },
+  };
+  await ensureBootstrapToken(db, BOOTSTRAP, ids);
+  hub.start();
+  const app = createApp(appOptions);
+  const handle = app.callback();
+  const listener = await listen((request, response) => void handle(request, response), {
+    host: '127.0.0.1',
+    port: 0,
+  });
+  const url = `http://127.0.0.1:${listener.port}`;
+  return {
+    db,
+    url,
+    databaseUrl: database.url,
+    hub,
+    routes: createRoutes({ ...appOptions, registry: new Registry() }),
+    log,
+    accepted: () => accepted,
+    advance: (ms) => {
+      offset += ms;
+    },
+    request: async (method, path, { token = BOOTSTRAP, body, raw, headers } = {}) => {
+      const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+          ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
+        },
+        ...(sent === undefined ? {} : { body: sent }),
+      });
+      const text = await response.text();
+      const json = (response.headers.get('Content-Type') ?? '').includes('json');
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: json ? (JSON.parse(text) as Record<string, unknown>) : {},
+        text,
+      };
+    },
+    token: async (role, tenant = 'platform') => {
+      const { id } = await ensureTenant(db, tenant, { makeId: ids.tenant });
+      return createToken(db, ids, { tenantId: id, role, name: role, expiresAt: null });
+    },
+    setLimits: async (tenant, limits) => {
+      await db.updateTable('tenants').set(limits).where('slug', '=', tenant).execute();
+    },
+    close: async () => {
+      await hub.close();
+      await listener.close();
+      await database.close();
+    },
+  };
+}
+
+/** Everything a refused request must leave as it was. */
+export async function countRecords(db: Db): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const table of [
+    'stores',
+    'operations',
+    'stages',
+    'events',
+    'idempotency',
+    'tenants',
+  ] as const) {
+    const row = await db
+      .selectFrom(table)
+      .select((is) => is.fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    counts[table] = row.count;
+  }
+  return counts;
+}
