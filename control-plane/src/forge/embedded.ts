@@ -14,7 +14,6 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { describeError, PlatformError } from '../errors.ts';
 import { isOid } from '../git/objects.ts';
 import type { CommitSha, RemoteSettings } from '../git/types.ts';
@@ -224,7 +223,6 @@ export class EmbeddedForge implements Forge {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const service = routeRequest(request);
     if (service === null) {
-      request.resume();
       refuse(response, 404, 'There is nothing at this address.');
       return;
     }
@@ -300,36 +298,52 @@ export class EmbeddedForge implements Forge {
     });
     this.#children.add(child);
     const ended = new Promise<void>((done) => {
-      child.once('close', () => {
-        this.#children.delete(child);
-        done();
-      });
-      child.once('error', () => done());
+      child.once('close', done);
+      child.once('error', done);
+    }).finally(() => this.#children.delete(child));
+    const cutOff = (status: number, message: string): void => {
+      endProcessGroup(child.pid);
+      if (response.headersSent) response.destroy();
+      else refuse(response, status, message);
+    };
+    const timer = setTimeout(
+      () => cutOff(408, 'The request took too long.'),
+      this.#limits.requestTimeoutMs,
+    );
+    let received = 0;
+    request.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (received > this.#limits.maxRequestBytes) cutOff(413, 'The request is too large.');
     });
-    const timer = setTimeout(() => endProcessGroup(child.pid), this.#limits.requestTimeoutMs);
+    request.once('close', () => {
+      if (!request.complete) endProcessGroup(child.pid);
+    });
     // Nobody waits for the answer any more. A push that has arrived whole still ends by itself.
     response.once('close', () => {
-      if (!response.writableFinished && service.name === 'git-upload-pack')
+      if (!response.writableFinished && service.name === 'git-upload-pack') {
         endProcessGroup(child.pid);
+      }
     });
+    // git may stop reading early; its answer says why.
+    child.stdin.on('error', () => request.resume());
+    request.pipe(child.stdin);
     let complaint = '';
     child.stderr.on('data', (chunk: Buffer) => {
       if (complaint.length < 2_000) complaint += chunk.toString('utf8');
     });
-    const sending = pipeline(request, limitBytes(this.#limits.maxRequestBytes), child.stdin).catch(
-      (error: unknown) => {
-        // git may stop reading early; its answer says why. A client that went away ends its process.
-        if (request.destroyed && !request.complete) endProcessGroup(child.pid);
-        if (error instanceof PlatformError) endProcessGroup(child.pid);
-      },
-    );
     try {
-      await sendAnswer(child.stdout, response);
+      const isHeadSent = await sendAnswer(child.stdout, response);
+      await ended;
+      if (response.writableEnded) return;
+      if (child.signalCode !== null) response.destroy();
+      else if (isHeadSent) response.end();
+      else throw new Error('git http-backend ended without an answer');
     } finally {
-      request.resume();
       child.stdout.resume();
-      await Promise.all([sending, ended]);
+      await ended;
       clearTimeout(timer);
+      request.unpipe(child.stdin);
+      request.resume();
       if (complaint !== '') this.#log.warn(`git: ${complaint.trim()}`);
     }
   }
@@ -370,24 +384,17 @@ function isSame(given: string, expected: string): boolean {
   return timingSafeEqual(hash('sha256', given, 'buffer'), hash('sha256', expected, 'buffer'));
 }
 
+/** Answers before the body has been read, so the connection cannot be used again. */
 function refuse(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
   response.end(`${message}\n`);
 }
 
-function limitBytes(limit: number) {
-  return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let size = 0;
-    for await (const chunk of chunks) {
-      size += chunk.length;
-      if (size > limit) throw new PlatformError('request_too_large', 'the request is too large');
-      yield chunk;
-    }
-  };
-}
-
-/** Passes a CGI answer on: header lines, an empty line, the body as it comes. */
-async function sendAnswer(output: Readable, response: ServerResponse): Promise<void> {
+/**
+ * Passes a CGI answer on: header lines, an empty line, the body as it comes. The answer is ended by
+ * the caller, who knows whether it is whole. False when there was no answer.
+ */
+async function sendAnswer(output: Readable, response: ServerResponse): Promise<boolean> {
   let head = Buffer.alloc(0);
   let isHeadSent = false;
   for await (const chunk of output as AsyncIterable<Buffer>) {
@@ -399,15 +406,15 @@ async function sendAnswer(output: Readable, response: ServerResponse): Promise<v
         if (head.length > 16_384) throw new Error('git http-backend sent no header');
         continue;
       }
+      if (response.destroyed || response.writableEnded) return true;
       sendHead(head.toString('latin1', 0, end), response);
       isHeadSent = true;
       body = head.subarray(end + 4);
     }
-    if (response.destroyed) return;
+    if (response.destroyed || response.writableEnded) return true;
     if (body.length > 0 && !response.write(body)) await waitForDrain(response);
   }
-  if (!isHeadSent) throw new Error('git http-backend ended without an answer');
-  response.end();
+  return isHeadSent;
 }
 
 function sendHead(head: string, response: ServerResponse): void {

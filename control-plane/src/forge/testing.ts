@@ -1,10 +1,11 @@
 /** What tests of git and of the forge share: a real forge in a folder that goes away, and proxies. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request as sendRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { openBranch } from '../git/branch.ts';
 import type { Branch, CommitMeta, RemoteSettings } from '../git/types.ts';
 import { EmbeddedForge } from './embedded.ts';
@@ -69,8 +70,18 @@ export function runNativeGit(args: readonly string[], input?: string | Buffer): 
     env: { ...createGitEnvironment(tmpdir()), ...NATIVE_IDENTITY },
     stdio: ['pipe', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
+    timeout: 60_000,
     ...(input === undefined ? {} : { input }),
   });
+}
+
+/** For what talks to a forge in this very process, which a call that blocks would starve. */
+export async function callNativeGit(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('git', args, {
+    env: { ...createGitEnvironment(tmpdir()), ...NATIVE_IDENTITY },
+    timeout: 20_000,
+  });
+  return stdout;
 }
 
 const NATIVE_IDENTITY = {

@@ -330,7 +330,7 @@ describe('a push', () => {
     const acknowledged: string[] = [];
     await Promise.all(
       writers.map(async (writer) => {
-        writer.on('message', (sha) => acknowledged.push(String(sha)));
+        writer.on('message', (sha) => acknowledged.push(sha as string));
         const [code] = (await once(writer, 'exit')) as [number | null];
         expect(code).toBe(0);
       }),
