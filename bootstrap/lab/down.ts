@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabLayout } from './layout.ts';
 import { restoreMachine } from './machine.ts';
@@ -26,14 +26,16 @@ export async function bringDown(context: LabContext): Promise<void> {
   if (recorded.includes('kubelet')) await stopPart(layout, 'kubelet');
   const inBetween = recorded.filter((name) => name !== 'kubelet' && name !== 'containerd');
   await Promise.all(inBetween.map((name) => stopPart(layout, name, 5000)));
-  const sockets = readShimSockets(layout);
-  await endPods(layout);
+  const tasks = taskFolders(layout);
+  const sockets = readShimSockets(tasks);
+  await endPods(tasks);
   await stopPart(layout, 'containerd');
   await endShims(layout);
   await unmountAll(layout.root);
-  await removeNetwork();
+  await removeNetwork(tasks.map((folder) => basename(folder)));
   await removePodCgroups();
   for (const socket of sockets) await rm(socket, { force: true });
+  await rm(layout.podLogs, { recursive: true, force: true }); // the machine's links to them dangle now
   await restoreMachine(layout);
   await rm(layout.root, { recursive: true, force: true });
   const took = formatDuration(performance.now() - started);
@@ -58,8 +60,8 @@ function readText(path: string): string | undefined {
 }
 
 /** Sockets of the shims, which lie at a fixed place outside the lab folder. */
-function readShimSockets(layout: LabLayout): string[] {
-  return taskFolders(layout).flatMap((folder) => {
+function readShimSockets(tasks: readonly string[]): string[] {
+  return tasks.flatMap((folder) => {
     const address = readText(join(folder, 'address'));
     return address?.startsWith('unix:///run/containerd/s/') === true
       ? [address.slice('unix://'.length)]
@@ -68,12 +70,11 @@ function readShimSockets(layout: LabLayout): string[] {
 }
 
 /** Ends every container; the kernel ends the other processes of its process namespace with it. */
-async function endPods(layout: LabLayout): Promise<void> {
-  const ending = taskFolders(layout).map(async (folder) => {
+async function endPods(tasks: readonly string[]): Promise<void> {
+  const ending = tasks.map(async (folder) => {
     const pid = Number(readText(join(folder, 'init.pid')) ?? 0);
-    const id = folder.slice(folder.lastIndexOf('/') + 1);
     // The id may be someone else's by now: a container's own cgroup bears its name.
-    if (pid <= 1 || readText(`/proc/${pid}/cgroup`)?.includes(id) !== true) return;
+    if (pid <= 1 || readText(`/proc/${pid}/cgroup`)?.includes(basename(folder)) !== true) return;
     const record = recordProcess(pid);
     if (record !== undefined) await stopRecorded(record, 2000);
   });

@@ -21,13 +21,18 @@ export async function ensureInterface(): Promise<void> {
   await runCommand('ip', ['link', 'set', name, 'up']);
 }
 
-/** Takes away the interface, the iptables rules, and the network plugin's notes. */
-export async function removeNetwork(): Promise<void> {
+/**
+ * Takes away the interface, the iptables rules, and the network plugins' notes on `sandboxes` (ids
+ * of pods' first containers), which are left when those end without the kubelet.
+ */
+export async function removeNetwork(sandboxes: readonly string[]): Promise<void> {
   for (const family of ['iptables', 'ip6tables']) await removeRules(family);
   await tryCommand('ip', ['link', 'delete', network.interface]);
   const notes = '/var/lib/cni/results';
   for (const file of await readdir(notes).catch(() => [])) {
-    if (file.startsWith(`${network.cniName}-`)) await rm(join(notes, file), { force: true });
+    const ours =
+      file.startsWith(`${network.cniName}-`) || sandboxes.some((id) => file.includes(id));
+    if (ours) await rm(join(notes, file), { force: true });
   }
 }
 
