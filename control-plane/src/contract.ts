@@ -150,7 +150,6 @@ export type Role = (typeof ROLES)[number];
 export const CreateToken = z.strictObject({
   name: z
     .string()
-    .min(1)
     .max(64)
     .regex(/^[\p{L}\p{N} ._-]+$/u, 'Letters, digits, spaces, dots, hyphens and underscores.'),
   role: z.enum(ROLES),

@@ -290,7 +290,7 @@ describe('the rest of HTTP', () => {
         '/nothing',
       ].map((path) => refuse(() => api.request('GET', path))),
     );
-    const bodies = problems.map(({ instance: _instance, ...rest }) => rest);
+    const bodies = problems.map((problem) => ({ ...problem, instance: '' }));
     for (const body of bodies) expect(body).toEqual(bodies[0]);
     expect(bodies[0]).toMatchObject({ status: 404, code: 'not_found' });
   });

@@ -1,8 +1,8 @@
 /** The API on a real port with a real database: what the tests of this folder talk to. */
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { createTestDatabase } from '../support/postgres.ts';
-import type { Db } from '../../control-plane/src/db/open.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
 import { ensureTenant } from '../../control-plane/src/db/tenants.ts';
 import { createToken, ensureBootstrapToken } from '../../control-plane/src/db/tokens.ts';
 import type { Role } from '../../control-plane/src/db/schema.ts';
@@ -58,9 +58,11 @@ export async function startApi(
   options: {
     readonly probes?: AppOptions['probes'];
     readonly hub?: Partial<HubOptions>;
+    /** Another process on the same database. */
+    readonly databaseUrl?: string;
   } = {},
 ): Promise<Api> {
-  const database = await createTestDatabase();
+  const database = await openOrCreate(options.databaseUrl);
   const { db } = database;
   const ids = createIds();
   const log: string[] = [];
@@ -146,6 +148,12 @@ export async function startApi(
       await database.close();
     },
   };
+}
+
+async function openOrCreate(url: string | undefined): Promise<TestDatabase> {
+  if (url === undefined) return createTestDatabase();
+  const db = openDatabase(url);
+  return { db, url, close: () => db.destroy() };
 }
 
 /** Everything a refused request must leave as it was. */
