@@ -466,6 +466,8 @@ function describeArgocdEnvironment({
     ARGOCD_TLS_DATA_PATH: folder('tls'),
     ARGOCD_SSH_DATA_PATH: folder('ssh'),
     ARGOCD_PLUGINSOCKFILEPATH: folder('plugins'),
+    // Otherwise in /tmp, where a second lab's would take its place.
+    ARGOCD_ASK_PASS_SOCK: join(folder('tmp'), 'ask-pass.sock'),
     ARGOCD_RECONCILIATION_TIMEOUT: `${settings.reconciliationSeconds}s`,
     ARGOCD_RECONCILIATION_JITTER: '5s',
     ARGOCD_SYNC_WAVE_DELAY: String(settings.syncWaveDelaySeconds),
