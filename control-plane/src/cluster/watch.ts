@@ -195,6 +195,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), timeoutMs);
     let version = from;
+    let open = false;
     let heard = false;
     try {
       const signal = AbortSignal.any([stop, silence.signal]);
@@ -204,6 +205,9 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
         if (answer.status === 410) return expire('the version is too old', heard);
         throw refuse(answer.status, answer.headers['retry-after']);
       }
+      open = true;
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), silenceMs);
       const decoder = new StringDecoder('utf8');
       let rest = '';
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -252,8 +256,8 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       }
       return { version, heard };
     } catch (error) {
-      // A connection cut in the middle goes on where it was.
-      if (heard && !(error instanceof AnswerError)) return { version, heard };
+      // A connection cut in the middle, or fallen silent, goes on where it was.
+      if (open && !(error instanceof AnswerError)) return { version, heard };
       throw error;
     } finally {
       clearTimeout(timer);

@@ -33,7 +33,14 @@ export type Evidence = {
 const EVENT_COUNTS_MS = 10 * 60_000;
 
 /** The first cause that the evidence shows; null when it shows none. */
-export function diagnose(evidence: Evidence): StoreProblem | null {
+export function diagnose(all: Evidence): StoreProblem | null {
+  // What runs by the clock may fail and run again: it is no reason for a store to be stuck.
+  const scheduled = new Set(all.jobs.filter((job) => job.scheduled).map((job) => job.name));
+  const evidence: Evidence = {
+    ...all,
+    jobs: all.jobs.filter((job) => !job.scheduled),
+    pods: all.pods.filter((pod) => pod.job === null || !scheduled.has(pod.job)),
+  };
   return (
     diagnoseRemoval(evidence) ??
     diagnoseImages(evidence) ??
@@ -79,6 +86,15 @@ function findEvent(
   return newest;
 }
 
+/** Whether what the event's object failed to make was made after all. */
+function isOvercome(event: EventFacts, pods: readonly PodFacts[]): boolean {
+  const owner = event.about.slice(event.about.indexOf('/') + 1);
+  return pods.some(
+    ({ name, job, createdAt }) =>
+      (job === owner || name.startsWith(`${owner}-`)) && createdAt >= event.at,
+  );
+}
+
 function diagnoseRemoval({ namespace, observation }: Evidence): StoreProblem | null {
   if (namespace !== null && namespace.deletingSince !== null)
     return problem(
@@ -113,60 +129,123 @@ const PULL_REASONS = new Set([
   'RegistryUnavailable',
 ]);
 
-function diagnoseImages({ pods }: Evidence): StoreProblem | null {
-  for (const { container } of eachContainer(pods)) {
-    if (container.waiting === null || !PULL_REASONS.has(container.waiting.reason)) continue;
-    const { message } = container.waiting;
-    const why = /not found|does not exist|manifest unknown/i.test(message)
-      ? ': there is no such image'
-      : /unauthorized|denied|forbidden|authentication|credential/i.test(message)
-        ? ': the registry refuses access'
-        : /no such host|dial tcp|timeout|connection refused|unreachable/i.test(message)
-          ? ': the registry cannot be reached'
-          : container.waiting.reason === 'InvalidImageName'
-            ? ': its name is not valid'
-            : '';
-    return problem(
-      'image_pull',
-      `The image ${container.image} cannot be pulled${why}.`,
-      'Make the image available to the cluster (name, tag, pull secret), then use Retry.',
-    );
-  }
-  return null;
+function diagnoseImages(evidence: Evidence): StoreProblem | null {
+  for (const { container } of eachContainer(evidence.pods))
+    if (container.waiting !== null && PULL_REASONS.has(container.waiting.reason))
+      return explainPull(container.image, container.waiting.reason, container.waiting.message);
+  // While a pull is tried again the container only says that it is being created.
+  const event = findEvent(evidence, ({ about, message }) =>
+    evidence.pods.some(
+      (pod) =>
+        about === `Pod/${pod.name}` &&
+        !pod.deleting &&
+        pod.containers.some(
+          ({ image, ready, waiting }) =>
+            waiting !== null && !ready && message.startsWith(`Failed to pull image "${image}"`),
+        ),
+    ),
+  );
+  const image = /^Failed to pull image "([^"]+)"/.exec(event?.message ?? '')?.[1];
+  return event === null || image === undefined ? null : explainPull(image, '', event.message);
+}
+
+function explainPull(image: string, reason: string, message: string): StoreProblem {
+  const why = /not found|does not exist|manifest unknown/i.test(message)
+    ? ': there is no such image'
+    : /unauthorized|denied|forbidden|authentication|credential/i.test(message)
+      ? ': the registry refuses access'
+      : /no such host|dial tcp|timeout|connection refused|unreachable/i.test(message)
+        ? ': the registry cannot be reached'
+        : reason === 'InvalidImageName'
+          ? ': its name is not valid'
+          : '';
+  return problem(
+    'image_pull',
+    `The image ${image} cannot be pulled${why}.`,
+    'Make the image available to the cluster (name, tag, pull secret), then use Retry.',
+  );
 }
 
 function diagnoseQuota(evidence: Evidence): StoreProblem | null {
-  const event = findEvent(evidence, ({ message }) => message.includes('exceeded quota'));
+  const event = findEvent(
+    evidence,
+    (one) => one.message.includes('exceeded quota') && !isOvercome(one, evidence.pods),
+  );
   const failure = evidence.observation?.operation?.failures.find(({ message }) =>
     message.includes('exceeded quota'),
   );
   const text = event?.message ?? failure?.message;
   if (text === undefined) return null;
-  const parts = /exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: (.+)$/s.exec(
-    text,
-  );
+  const parts = /exceeded quota: [^,]+, requested: (.+?), used: (.+?), limited: (\S+)/s.exec(text);
   return problem(
     'quota_exceeded',
     parts === null
       ? `The shop's quota is used up: ${cutEnd(text)}`
-      : `The shop's quota is used up: it asks for ${parts[2]?.trim() ?? ''}, has ${parts[3]?.trim() ?? ''} of ${parts[4]?.trim() ?? ''}.`,
+      : `The shop's quota is used up: ${describeShortage(parts[1] ?? '', parts[2] ?? '', parts[3] ?? '')}.`,
     'Choose a larger plan, or wait until pods of the change before are gone.',
   );
+}
+
+/** `requests.memory=128Mi` lists → what is short, each with its figures. */
+function describeShortage(requested: string, used: string, limited: string): string {
+  const read = (list: string): Map<string, string> =>
+    new Map(
+      list.split(',').map((part) => {
+        const at = part.indexOf('=');
+        return [part.slice(0, at), part.slice(at + 1)];
+      }),
+    );
+  const [needs, has, most] = [read(requested), read(used), read(limited)];
+  const short = [...needs].filter(
+    ([name, amount]) =>
+      readQuantity(amount) + readQuantity(has.get(name) ?? '0') >
+      readQuantity(most.get(name) ?? '0'),
+  );
+  return (short.length > 0 ? short : [...needs])
+    .map(
+      ([name, amount]) =>
+        `${name}: ${has.get(name) ?? '0'} of ${most.get(name) ?? '0'} used, ${amount} more needed`,
+    )
+    .join('; ');
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+};
+
+/** A Kubernetes quantity as a number; what cannot be read counts as nothing. */
+function readQuantity(text: string): number {
+  const parts = /^([\d.]+)([A-Za-z]*)$/.exec(text);
+  return parts === null ? 0 : Number(parts[1]) * (UNITS[parts[2] ?? ''] ?? 0);
 }
 
 /** A pod or object that the API server's rules turn away. */
 function diagnoseAdmission(evidence: Evidence): StoreProblem | null {
   const event = findEvent(
     evidence,
-    ({ reason, message }) =>
-      reason === 'FailedCreate' &&
-      /violates PodSecurity|ValidatingAdmissionPolicy|admission webhook|is forbidden/.test(message),
+    (one) =>
+      one.reason === 'FailedCreate' &&
+      /violates PodSecurity|ValidatingAdmissionPolicy|admission webhook|is forbidden/.test(
+        one.message,
+      ) &&
+      !isOvercome(one, evidence.pods),
   );
   return event === null
     ? null
     : problem(
         'admission_denied',
-        `The cluster's rules refuse a pod of ${event.about}: ${cutEnd(event.message)}`,
+        `The cluster's rules refuse a pod of ${event.about}: ${event.message.slice(0, 300)}`,
         'The chart and the cluster’s policies disagree: this is for an operator.',
       );
 }
@@ -268,7 +347,10 @@ function lastWords(pods: readonly PodFacts[]): string | null {
 
 function diagnoseCrashes({ pods }: Evidence): StoreProblem | null {
   for (const { pod, container } of eachContainer(pods)) {
-    const looping = container.waiting?.reason === 'CrashLoopBackOff';
+    // Between two tries it is neither waiting nor running.
+    const looping =
+      container.waiting?.reason === 'CrashLoopBackOff' ||
+      (container.restarts >= 2 && !container.ready && (container.ended?.exitCode ?? 0) !== 0);
     const starving = container.ended?.reason === 'OOMKilled' && !container.ready;
     if (!looping && !starving) continue;
     const last = lastWords([pod]);

@@ -38,6 +38,8 @@ export type JobFacts = {
   /** Label `shopyard.dev/generation`. */
   readonly generation: number | null;
   readonly state: 'running' | 'complete' | 'failed';
+  /** Made by a CronJob. */
+  readonly scheduled: boolean;
   /** `BackoffLimitExceeded: …` when failed. */
   readonly message: string;
 };
@@ -141,6 +143,7 @@ const job = z.object({
   metadata: z.object({
     name: z.string(),
     labels: z.record(z.string(), z.string()).nullish(),
+    ownerReferences: z.array(z.object({ kind: z.string() })).nullish(),
   }),
   status: z.object({ conditions }).nullish(),
 });
@@ -157,6 +160,7 @@ export function extractJob(object: unknown): JobFacts | null {
     generation: readGeneration(metadata.labels?.[GENERATION_LABEL]),
     state:
       failed !== undefined ? 'failed' : holds('Complete') !== undefined ? 'complete' : 'running',
+    scheduled: (metadata.ownerReferences ?? []).some(({ kind }) => kind === 'CronJob'),
     message: failed === undefined ? '' : `${failed.reason}: ${failed.message}`,
   };
 }
