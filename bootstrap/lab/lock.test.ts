@@ -31,6 +31,7 @@ test.runIf(onLinux)('turns a second command away while the first is at work', as
 test.runIf(onLinux)('a lock whose holder is gone counts for nothing', async () => {
   const holder = { ...recordProcess(process.pid), startTicks: '1' };
   await writeFile(`${layout.root}.lock`, JSON.stringify(holder));
+  await writeFile(`${layout.root}.lock.4999999`, JSON.stringify(holder)); // beyond any process id
   let ran = false;
   await withLock(layout, () => {
     ran = true;

@@ -2,8 +2,9 @@
  * One `up` or `down` at a time: a file beside the lab folder that names the process at work. One
  * whose process is gone counts for nothing.
  */
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { LabLayout } from './layout.ts';
 import { isAlive, recordProcess, type ProcessRecord } from './processes.ts';
 
@@ -12,6 +13,7 @@ export async function withLock(layout: LabLayout, work: () => Promise<void>): Pr
   const path = `${layout.root}.lock`;
   const own = `${path}.${process.pid}`;
   await mkdir(dirname(path), { recursive: true });
+  await removeAbandoned(path);
   await writeFile(own, JSON.stringify(recordProcess(process.pid)));
   try {
     while (!(await tryLink(own, path))) {
@@ -41,6 +43,16 @@ async function tryLink(own: string, path: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  }
+}
+
+/** Removes what commands that were killed left beside the lock. */
+async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    const pid = name.startsWith(`${basename(path)}.`) ? name.slice(basename(path).length + 1) : '';
+    if (!/^\d+$/.test(pid) || existsSync(`/proc/${pid}`)) continue;
+    await rm(join(folder, name), { force: true });
   }
 }
 

@@ -65,6 +65,9 @@ import { showStatus } from './status.ts';
 /** Milliseconds a part gets to answer after it was started. */
 const readinessDeadline = 90_000;
 
+/** Milliseconds a port gets to become free before it counts as taken. */
+const patienceWithPort = 3000;
+
 /** Milliseconds a part that already runs gets to answer before it is started again. */
 const patienceWithRunning = 20_000;
 
@@ -182,7 +185,13 @@ async function ensurePart(layout: LabLayout, part: Part): Promise<'running' | 's
   }
   await stopPart(layout, part.name);
   for (const { host, port } of part.listens) {
-    if (await accepts(host, port)) {
+    // What has just ended may hold its sockets a moment longer than its name.
+    const deadline = performance.now() + patienceWithPort;
+    while (await accepts(host, port)) {
+      if (performance.now() < deadline) {
+        await delay(100);
+        continue;
+      }
       throw new Error(
         `${part.name} cannot be started: another program listens at ${host}:${port}. End that program and run this again.`,
       );
