@@ -53,7 +53,7 @@ const OBSERVER = { namespace: 'shopyard-system', serviceAccount: 'shopyard-obser
  */
 export async function startControlPlane(
   config: Config,
-  options: { readonly fault?: (point: FaultPoint) => void } = {},
+  options: { readonly fault?: (point: FaultPoint, operations: number) => void } = {},
 ): Promise<ControlPlane> {
   // Stopped in reverse order of starting.
   await using cleanup = new AsyncDisposableStack();

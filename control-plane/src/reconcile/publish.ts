@@ -52,7 +52,8 @@ export type PublisherOptions = {
   /** Tells Argo CD of commits on the branch; must not throw. */
   readonly relay: (push: Push) => Promise<void>;
   readonly measure: PublisherMeasures;
-  readonly fault?: (point: FaultPoint) => void;
+  /** Called at each fault point with the number of commits about to be pushed for operations. */
+  readonly fault?: (point: FaultPoint, operations: number) => void;
 };
 
 export type Push = {
@@ -211,11 +212,12 @@ class Session {
   ): Promise<string | null> {
     const batch = this.#branch.begin();
     const planned = await plan(batch, attempt);
-    this.#options.fault?.('before-push');
+    const operations = planned.commits.map(indexCommit).filter((one) => one.operationId !== null);
+    this.#options.fault?.('before-push', operations.length);
     try {
       const result = await batch.push();
       if (result.kind === 'moved') return 'moved';
-      this.#options.fault?.('after-push');
+      this.#options.fault?.('after-push', operations.length);
       await this.#settle({
         commits: planned.commits.map(indexCommit),
         unchanged: planned.unchanged,

@@ -1,0 +1,181 @@
+/** A control plane as a process of its own, the way people run it, and its API. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import type { Operation, Store } from '../../control-plane/src/contract.ts';
+
+const TOP = join(import.meta.dirname, '../..');
+
+export type ControlPlaneProcess = {
+  readonly url: string;
+  readonly pid: number;
+  /** Ends with SIGTERM and waits; returns the exit code. */
+  stop(): Promise<number | null>;
+  /** Ends with SIGKILL and waits. */
+  kill(): Promise<void>;
+  /** Resolves when the process has ended, however. */
+  readonly ended: Promise<number | null>;
+};
+
+/** Starts the control plane and waits until it is ready. Its output goes to the log file. */
+export async function startControlPlaneProcess(options: {
+  readonly env: Readonly<Record<string, string>>;
+  readonly port: number;
+  readonly log: string;
+  /** Ends itself with SIGKILL there (control-plane-with-fault.ts). */
+  readonly fault?: 'before-push' | 'after-push';
+}): Promise<ControlPlaneProcess> {
+  const script =
+    options.fault === undefined
+      ? ['control-plane/src/main.ts']
+      : ['test/support/control-plane-with-fault.ts', options.fault];
+  const child = spawn(process.execPath, script, {
+    cwd: TOP,
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: process.env.HOME ?? '',
+      ...options.env,
+      PORT: String(options.port),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = createWriteStream(options.log, { flags: 'a' });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const url = `http://127.0.0.1:${options.port}`;
+  await vi.waitFor(
+    async () => {
+      if (hasEnded(child)) return;
+      const response = await fetch(`${url}/readyz`);
+      expect(response.status, await response.text()).toBe(200);
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+  if (hasEnded(child)) throw new Error(`the control plane ended at once; see ${options.log}`);
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    child.kill(signal);
+    return ended;
+  };
+  return {
+    url,
+    pid: child.pid ?? 0,
+    ended,
+    stop: () => end('SIGTERM'),
+    kill: async () => void (await end('SIGKILL')),
+  };
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** The API as one token sees it. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #token: string;
+
+  constructor(url: string, token: string) {
+    this.#url = url;
+    this.#token = token;
+  }
+
+  async call(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<{ status: number; body: unknown }> {
+    const response = await fetch(`${this.#url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  async #accept(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<{ store: Store; operation: Operation }> {
+    const answer = await this.call(method, path, body);
+    if (answer.status !== 202) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
+    return answer.body as { store: Store; operation: Operation };
+  }
+
+  create(store: object): Promise<{ store: Store; operation: Operation }> {
+    return this.#accept('POST', '/api/stores', store);
+  }
+
+  change(id: string, change: object): Promise<{ store: Store; operation: Operation }> {
+    return this.#accept('PATCH', `/api/stores/${id}`, change);
+  }
+
+  retry(id: string): Promise<{ store: Store; operation: Operation }> {
+    return this.#accept('POST', `/api/stores/${id}/retry`);
+  }
+
+  delete(id: string): Promise<{ store: Store; operation: Operation }> {
+    return this.#accept('DELETE', `/api/stores/${id}`);
+  }
+
+  async read(id: string): Promise<Store> {
+    const answer = await this.call('GET', `/api/stores/${id}`);
+    if (answer.status !== 200) throw new Error(`GET ${id}: ${JSON.stringify(answer)}`);
+    return (answer.body as { store: Store }).store;
+  }
+
+  async readStages(id: string): Promise<{ stage: string; startedAt: string }[]> {
+    const answer = await this.call('GET', `/api/stores/${id}/health`);
+    return (answer.body as { stages: { stage: string; startedAt: string }[] }).stages;
+  }
+
+  /** Waits until the store is as wanted; a `failed` that was not wanted ends the wait. */
+  async waitFor(
+    id: string,
+    wanted: string,
+    isThere: (store: Store) => boolean,
+    options: { timeout?: number; mayFail?: boolean } = {},
+  ): Promise<Store> {
+    const deadline = Date.now() + (options.timeout ?? 300_000);
+    for (;;) {
+      const store = await this.read(id);
+      if (isThere(store)) return store;
+      const { name, status, stage, detail, error } = store;
+      const now = JSON.stringify({ name, status, stage, detail, error });
+      if (status === 'failed' && options.mayFail !== true) throw new Error(`not ${wanted}: ${now}`);
+      if (Date.now() > deadline) throw new Error(`not ${wanted} in time: ${now}`);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+
+  /** Collects events until the signal ends. */
+  follow(signal: AbortSignal, onStore: (store: Store) => void): void {
+    const read = async (): Promise<void> => {
+      const response = await fetch(`${this.#url}/api/events`, {
+        headers: { authorization: `Bearer ${this.#token}` },
+        signal,
+      });
+      const decoder = new TextDecoder();
+      let text = '';
+      for await (const chunk of response.body ?? []) {
+        text += decoder.decode(chunk, { stream: true });
+        const blocks = text.split('\n\n');
+        text = blocks.pop() ?? '';
+        for (const block of blocks) {
+          const data = /^data: (.*)$/m.exec(block)?.[1];
+          const store =
+            data === undefined ? undefined : (JSON.parse(data) as { store?: Store }).store;
+          if (store !== undefined) onStore(store);
+        }
+      }
+    };
+    read().catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}
