@@ -2,7 +2,7 @@
  * Running other programs to their end. A command that fails throws with its last lines: that, and
  * not its exit status, is what tells a person what went wrong.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -20,6 +20,22 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+const running = new Set<ChildProcess>();
+
+/** Makes commands that run end with this process when it is told to end. */
+export function endCommandsWithProcess(): void {
+  for (const [signal, status] of [
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGINT', 130],
+  ] as const) {
+    process.once(signal, () => {
+      for (const child of running) child.kill('SIGTERM');
+      process.exit(status);
+    });
+  }
+}
+
 /** Runs a command and returns whatever came of it; throws only when it cannot be started. */
 export async function tryCommand(
   program: string,
@@ -34,6 +50,7 @@ export async function tryCommand(
       timeout: options.timeout,
       killSignal: 'SIGKILL',
     });
+    running.add(child);
     let stdout = '';
     let stderr = '';
     let partial = '';
@@ -47,8 +64,12 @@ export async function tryCommand(
     });
     child.stdin.on('error', () => undefined); // the command may end before it has read it all
     child.stdin.end(options.input ?? '');
-    child.on('error', reject);
+    child.on('error', (error) => {
+      running.delete(child);
+      reject(error);
+    });
     child.on('close', (code, signal) => {
+      running.delete(child);
       if (signal !== null) stderr += `\nended by ${signal}`;
       resolve({ status: code ?? 1, stdout, stderr });
     });

@@ -2,6 +2,7 @@
  * The lab: a real cluster without Docker (README.md). Usage: node main.ts up|down|status|build
  * (`keep` is what the lab itself starts for its volumes and logs).
  */
+import { endCommandsWithProcess } from './command.ts';
 import { layOut } from './layout.ts';
 import { withLock } from './lock.ts';
 import type { LabContext } from './parts.ts';
@@ -45,6 +46,7 @@ async function run(command: string | undefined): Promise<number> {
   }
 }
 
+endCommandsWithProcess();
 try {
   process.exitCode = await run(process.argv[2]);
 } catch (error) {
