@@ -1,0 +1,167 @@
+/**
+ * A fleet of stores as it would be after years: the cluster repository in its exact layout, made by
+ * the product's own renderer, and as many rows in the database.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { sql } from 'kysely';
+import type { Db } from '../../control-plane/src/db/open.ts';
+import { writeCommitMessage } from '../../control-plane/src/domain/commit-message.ts';
+import { nameApplication, nameNamespace } from '../../control-plane/src/domain/store.ts';
+import type { StoreSpec } from '../../control-plane/src/domain/store.ts';
+import type { FileChange } from '../../control-plane/src/git/types.ts';
+import { renderClusterFolder, renderTenant } from '../../control-plane/src/render/cluster.ts';
+import { pathOfChart } from '../../control-plane/src/render/paths.ts';
+import {
+  createStoreRenderer,
+  type ClusterSettings,
+  type RenderAction,
+} from '../../control-plane/src/render/store.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
+
+export const TENANT = { tenantId: 'bench1', tenant: 'platform' };
+export const CLUSTER = 'bench';
+export const BRANCH = 'main';
+/** As Argo CD would reach it; nobody does. */
+export const REPOSITORY_URL = 'http://127.0.0.1/shopyard.git';
+
+const ADDRESS = { repositoryUrl: REPOSITORY_URL, branch: BRANCH };
+const SETTINGS: ClusterSettings = {
+  name: CLUSTER,
+  shardDigits: 1,
+  values: {
+    ingressClass: 'traefik',
+    storageClass: '',
+    imageRegistry: 'localhost/shopyard',
+    observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
+  },
+};
+const AUTHOR = { name: 'Shopyard', email: 'shopyard@localhost' };
+
+export type Creation = { readonly changes: readonly FileChange[]; readonly message: string };
+
+export type Fleet = {
+  /** What every cluster repository starts with, and the first `count` stores. */
+  renderRepository(count: number): FileChange[];
+  /** The commit that creates one more store. */
+  renderCreation(name: string): Creation;
+  /** Rows as if the first `count` stores had been created here and become ready. */
+  insertStores(db: Db, count: number): Promise<void>;
+};
+
+export async function prepareFleet(): Promise<Fleet> {
+  const templates = await loadTemplates();
+  const engine = templates.engines[0];
+  if (engine === undefined) throw new Error('there is no shop engine');
+  const render: RenderAction = createStoreRenderer(templates.sources, ADDRESS, () => SETTINGS);
+  const describe = (name: string): StoreSpec => ({
+    id: nameId('st', name),
+    name: name as StoreSpec['name'],
+    ...TENANT,
+    type: engine.type,
+    chart: engine.chart,
+    chartVersion: engine.version,
+    plan: engine.plans[0] ?? 'small',
+    cluster: CLUSTER,
+    host: `${name}.localhost`,
+    url: `http://${name}.localhost`,
+    generation: 1,
+    attempt: 1,
+  });
+  const renderStore = (store: StoreSpec): FileChange[] =>
+    render(
+      { action: 'create', store, operationId: nameId('op', store.name), at: new Date(0) },
+      false,
+    );
+  const listSeeded = (count: number): StoreSpec[] =>
+    Array.from({ length: count }, (_, index) => describe(`seeded-${String(index)}`));
+
+  return {
+    renderRepository: (count) => [
+      ...templates.charts.flatMap((chart) =>
+        [...chart.files].map(([path, content]) => ({
+          path: `${pathOfChart(chart.name, chart.version)}/${path}`,
+          content,
+        })),
+      ),
+      ...renderClusterFolder(templates.sources, { ...ADDRESS, cluster: CLUSTER, shardDigits: 1 }),
+      renderTenant(templates.sources, { ...ADDRESS, ...TENANT, cluster: CLUSTER }),
+      ...listSeeded(count).flatMap(renderStore),
+    ],
+    renderCreation(name) {
+      const store = describe(name);
+      const operation = { id: nameId('op', name), requestedBy: 'tok_bench' };
+      return {
+        changes: renderStore(store),
+        message: writeCommitMessage('create', store, operation),
+      };
+    },
+    async insertStores(db, count) {
+      const stores = listSeeded(count).map((spec) => ({
+        ...spec,
+        application: nameApplication(spec.tenantId, spec.name),
+        namespace: nameNamespace(spec.tenantId, spec.name),
+        operationId: nameId('op', spec.name),
+        spec,
+      }));
+      await insertRows(db, JSON.stringify(stores));
+    },
+  };
+}
+
+async function insertRows(db: Db, stores: string): Promise<void> {
+  const plain = db.withoutPlugins();
+  await sql`
+    insert into stores (id, tenant_id, name, type, chart, chart_version, plan, cluster, application,
+      namespace, host, url, operation_id, status, stage, ready_at)
+    select s->>'id', s->>'tenantId', s->>'name', s->>'type', s->>'chart', s->>'chartVersion',
+      s->>'plan', s->>'cluster', s->>'application', s->>'namespace', s->>'host', s->>'url',
+      s->>'operationId', 'ready', 'ready', now()
+    from jsonb_array_elements(${stores}::jsonb) s`.execute(plain);
+  await sql`
+    insert into operations (id, store_id, tenant_id, cluster, kind, action, state, generation, spec,
+      requested_by, committed_at, finished_at)
+    select s->>'operationId', s->>'id', s->>'tenantId', s->>'cluster', 'create', 'create', 'done', 1,
+      s->'spec', 'tok_bench', now(), now()
+    from jsonb_array_elements(${stores}::jsonb) s`.execute(plain);
+  await sql`analyze`.execute(plain);
+}
+
+/** An id that looks like the product's and is the same in every run. */
+function nameId(prefix: string, name: string): string {
+  const letters = 'abcdefghijklmnopqrstuvwxyz234567';
+  let state = 2_166_136_261;
+  for (const byte of Buffer.from(name)) state = Math.imul(state ^ byte, 16_777_619) >>> 0;
+  let text = '';
+  for (let index = 0; index < 16; index += 1) {
+    state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + index + 1) >>> 0;
+    text += letters.charAt(state >>> 27);
+  }
+  return `${prefix}_${text}`;
+}
+
+/** The input of `git fast-import` for one commit. */
+export function formatImport(creation: Creation, from: string | null): Buffer {
+  const parts: (string | Buffer)[] = [
+    `commit refs/heads/${BRANCH}\n`,
+    `committer ${AUTHOR.name} <${AUTHOR.email}> ${String(Math.floor(Date.now() / 1_000))} +0000\n`,
+    `data ${String(Buffer.byteLength(creation.message))}\n${creation.message}\n`,
+    from === null ? '' : `from ${from}\n`,
+  ];
+  for (const { path, content } of creation.changes) {
+    if (content === null) continue;
+    const bytes = Buffer.from(content);
+    parts.push(`M 100644 inline ${path}\ndata ${String(bytes.length)}\n`, bytes, '\n');
+  }
+  return Buffer.concat(parts.map((part) => Buffer.from(part)));
+}
+
+/** Runs `git fast-import`, the fastest writer native git has, and waits until it is done. */
+export async function importCommits(repository: string, input: Buffer): Promise<void> {
+  const child = spawn('git', ['--git-dir', repository, 'fast-import', '--quiet'], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`git fast-import ended with ${String(code)}`);
+}
