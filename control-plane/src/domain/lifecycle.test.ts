@@ -20,7 +20,11 @@ const VALUES = `/clusters/lab/stores/${hashStoreId(ID)}/abc123-shop/values-1.0.0
 const COMMITS: Readonly<Record<string, number>> = { nine: 9, ten: 10, eleven: 11 };
 const DIAGNOSIS: StoreProblem = { code: 'image_pull', message: 'No such image.', hint: null };
 
-function store(changes: Partial<StoreFacts> & { operation?: object } = {}): StoreFacts {
+type Changes = Omit<Partial<StoreFacts>, 'operation'> & {
+  readonly operation?: Partial<StoreFacts['operation']>;
+};
+
+function store(changes: Changes = {}): StoreFacts {
   return {
     id: ID,
     cluster: 'lab',
@@ -47,13 +51,10 @@ function store(changes: Partial<StoreFacts> & { operation?: object } = {}): Stor
   };
 }
 
-const readyStore = (changes: Partial<StoreFacts> = {}): StoreFacts =>
+const readyStore = (changes: Changes = {}): StoreFacts =>
   store({ status: 'ready', stage: 'ready', operation: { state: 'done' }, ...changes });
 
-const leavingStore = (
-  action: 'release' | 'remove',
-  changes: Partial<StoreFacts> = {},
-): StoreFacts =>
+const leavingStore = (action: 'release' | 'remove', changes: Changes = {}): StoreFacts =>
   store({
     status: 'deleting',
     stage: action === 'release' ? 'releasing' : 'removing',
@@ -526,7 +527,7 @@ describe('a store on its way out', () => {
   test('is released again if the guard is still on after its removal', () => {
     const old = {
       operation: { committedAt: before(GUARD_TOLERATED_MS + 1) },
-    } as Partial<StoreFacts>;
+    };
     expect(judge(leavingStore('remove'), seen()).next).toBeNull();
     expect(judge(leavingStore('remove', old), seen()).next).toBe('release');
     expect(judge(leavingStore('remove', old), seen({ deletingSince: before(1) })).next).toBeNull();
@@ -535,7 +536,7 @@ describe('a store on its way out', () => {
   test('that takes long says why and goes on waiting', () => {
     const old = {
       operation: { committedAt: before(REMOVAL_EXPECTED_MS + 1) },
-    } as Partial<StoreFacts>;
+    };
     const hanging = seen({
       deletingSince: before(150_000),
       operation: sync({
@@ -560,7 +561,7 @@ describe('a store on its way out', () => {
     (observation) => {
       const queued = leavingStore('remove', {
         operation: { state: 'queued' },
-      } as Partial<StoreFacts>);
+      });
       expect(() => judge(queued, observation)).toThrow('no verdict');
     },
   );
