@@ -35,6 +35,7 @@ function storeValues(changes: Values = {}, store: Values = {}): Values {
       ...store,
     },
     plan: 'small',
+    storagePlan: 'small',
     url: 'http://shop.localhost:8088',
     cluster: {
       ingressClass: 'traefik',

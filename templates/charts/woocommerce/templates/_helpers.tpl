@@ -3,6 +3,14 @@
 {{ index (.Files.Get "plans.yaml" | fromYaml) .Values.plan | toYaml }}
 {{- end }}
 
+{{/*
+The plan that the volumes were sized by when the store was made. A StatefulSet's claims cannot be changed, no claim can
+shrink, and few storage classes let one grow: a change of plan leaves storage as it is.
+*/}}
+{{- define "woocommerce.storagePlan" -}}
+{{ index (.Files.Get "plans.yaml" | fromYaml) .Values.storagePlan | toYaml }}
+{{- end }}
+
 {{/* Public address in parts: scheme, host (with its port), hostname. */}}
 {{- define "woocommerce.address" -}}
 {{- $url := urlParse .Values.url -}}
