@@ -178,7 +178,7 @@ describe.skipIf(found === undefined)(
     });
 
     test.each(plans)('plan %s fits its quota at the worst moment of an upgrade', async (plan) => {
-      const manifests = await render(storeValues({ plan }));
+      const manifests = await render(storeValues({ plan, storagePlan: plan }));
       const web = find(manifests, 'Deployment', 'web');
       const jobs = ['secrets', 'setup'].map((name) => requireSpec(find(manifests, 'Job', name)));
       // Recreate and a StatefulSet of one never run two generations at once; a Job's former pod may still be ending.
@@ -214,6 +214,17 @@ describe.skipIf(found === undefined)(
       expect(claims.length).toBeLessThanOrEqual(
         readQuantity(hard['persistentvolumeclaims'] ?? '0'),
       );
+    });
+
+    test('a change of plan leaves claims as they were made', async () => {
+      const claims = async (values: Values): Promise<unknown[]> =>
+        (await render(values)).flatMap((m) =>
+          m.kind === 'PersistentVolumeClaim' ? [m] : (m.spec?.volumeClaimTemplates ?? []),
+        );
+      const made = await claims(storeValues());
+      expect(made).toHaveLength(2);
+      expect(await claims(storeValues({ plan: 'large' }))).toEqual(made);
+      expect(await claims(storeValues({ plan: 'large', storagePlan: 'large' }))).not.toEqual(made);
     });
 
     test('a former plan’s quota is pruned first and the new one made last', async () => {

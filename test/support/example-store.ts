@@ -15,6 +15,7 @@ export function exampleStore(
     chart: 'woocommerce',
     chartVersion: '1.0.0',
     plan: 'small',
+    storagePlan: 'small',
     cluster: 'lab',
     host,
     url: `http://${host}:8088`,

@@ -41,6 +41,7 @@ export async function insertStore(
       chart: spec.chart,
       chartVersion: spec.chartVersion,
       plan: spec.plan,
+      storagePlan: spec.storagePlan,
       cluster: spec.cluster,
       application: nameApplication(spec.tenantId, spec.name),
       namespace: nameNamespace(spec.tenantId, spec.name),

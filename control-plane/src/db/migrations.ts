@@ -38,6 +38,7 @@ const first: Migration = {
         chart text not null,
         chart_version text not null,
         plan text not null,
+        storage_plan text not null,
         cluster text not null,
         application text not null,
         namespace text not null,

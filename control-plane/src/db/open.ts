@@ -1,13 +1,14 @@
 /** Opens the database: pool, Kysely, migrations. Every process of the product goes through here. */
 import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
-import type { TypeId } from 'pg-types';
 import { PlatformError, describeError } from '../errors.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Database } from './schema.ts';
 
 export type Db = Kysely<Database>;
 export type Tx = Transaction<Database>;
+
+type TypeId = Parameters<typeof pg.types.getTypeParser>[0];
 
 /**
  * Connects to Postgres. bigint columns come back as numbers: ours are counters far below 2^53.

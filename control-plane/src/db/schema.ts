@@ -54,6 +54,8 @@ export type StoreTable = {
   chart: string;
   chartVersion: string;
   plan: string;
+  /** The plan its volumes were sized by. */
+  storagePlan: string;
   cluster: string;
   /** Application name: unique on its cluster for ever-living rows. */
   application: string;

@@ -65,6 +65,8 @@ export type StoreSpec = {
   readonly chart: string;
   readonly chartVersion: string;
   readonly plan: string;
+  /** The plan its volumes were sized by when it was made: storage does not follow a plan change. */
+  readonly storagePlan: string;
   readonly cluster: string;
   /** Host name only, lower case. */
   readonly host: string;

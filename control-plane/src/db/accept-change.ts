@@ -1,0 +1,182 @@
+/**
+ * Accepting changes: update, retry, delete. Each holds its store's row while it is decided, so the
+ * changes of one store follow one another, and each takes the store over from what came before.
+ */
+import type { Selectable } from 'kysely';
+import { sql } from 'kysely';
+import {
+  hostTaken,
+  LostRace,
+  readCode,
+  replay,
+  specOf,
+  startOver,
+  WAITING_FOR_COMMIT,
+  type AcceptorOptions,
+  type ChangeOutcome,
+  type Outcome,
+} from './accept-outcome.ts';
+import { findKeptAnswers, keepAnswer, nameKey, type IdempotencyKey } from './idempotency.ts';
+import type { Tx } from './open.ts';
+import { findOperations, viewOperation, type OperationRow } from './operations.ts';
+import type { OperationTable } from './schema.ts';
+import { writeStatus, type StoreRow } from './status.ts';
+import type { StoreWithTenant } from './stores.ts';
+import type { Principal } from './tokens.ts';
+import { viewStore } from './view.ts';
+import type { Accepted } from '../contract.ts';
+import { decideChange, type Change } from '../domain/request.ts';
+
+export type ChangeRequest = {
+  readonly principal: Principal;
+  readonly storeId: string;
+  readonly change: Change;
+  readonly key: IdempotencyKey | null;
+};
+
+/** Decides and records one change. */
+export async function acceptChange(
+  options: AcceptorOptions,
+  request: ChangeRequest,
+): Promise<ChangeOutcome> {
+  return startOver(() => tryChange(options, request));
+}
+
+async function tryChange(options: AcceptorOptions, request: ChangeRequest): Promise<ChangeOutcome> {
+  const wanted: { host: string | null } = { host: null };
+  try {
+    return await options.db.transaction().execute(async (tx) => {
+      const store = await lockStore(tx, request.principal, request.storeId);
+      if (store === null) return { kind: 'not-found' };
+      if (request.key !== null) {
+        const kept = (await findKeptAnswers(tx, [request.key])).get(nameKey(request.key));
+        if (kept !== undefined) return replay(kept, request.key);
+      }
+      const decision = decideChange(store, request.change, options.offer);
+      switch (decision.kind) {
+        case 'gone':
+          return { kind: 'not-found' };
+        case 'refused':
+        case 'invalid':
+          return decision;
+        case 'unchanged': {
+          const operations = await findOperations(tx, [store.operationId]);
+          const operation = operations.get(store.operationId);
+          if (operation === undefined) throw new Error(`Store ${store.id} has no operation.`);
+          const body = {
+            store: viewStore(store, store.tenantSlug),
+            operation: viewOperation(operation),
+          };
+          const status = request.change.kind === 'delete' ? 202 : 200;
+          return keep(tx, request.key, status, body, options.clock());
+        }
+        case 'change': {
+          wanted.host = decision.host;
+          const now = options.clock();
+          const body = await recordChange(tx, options, request, store, decision, now);
+          return keep(tx, request.key, 202, body, now);
+        }
+      }
+    });
+  } catch (error) {
+    if (wanted.host !== null && isHostTaken(error)) return hostTaken(wanted.host, 'domain');
+    throw error;
+  }
+}
+
+function isHostTaken(error: unknown): boolean {
+  return (
+    readCode(error) === '23505' &&
+    error instanceof Error &&
+    'constraint' in error &&
+    error.constraint === 'stores_host'
+  );
+}
+
+async function lockStore(
+  tx: Tx,
+  principal: Principal,
+  storeId: string,
+): Promise<StoreWithTenant | null> {
+  const scope = principal.role === 'operator' ? null : principal.tenantId;
+  const { rows } = await sql<StoreWithTenant>`
+    select s.*, t.slug as tenant_slug from stores s join tenants t on t.id = s.tenant_id
+    where s.id = ${storeId} and (${scope}::text is null or s.tenant_id = ${scope})
+    for no key update of s
+  `.execute(tx);
+  return rows[0] ?? null;
+}
+
+async function keep(
+  tx: Tx,
+  key: IdempotencyKey | null,
+  status: 200 | 202,
+  body: Accepted,
+  now: Date,
+): Promise<Outcome> {
+  if (key !== null && !(await keepAnswer(tx, key, { status, body }, now)))
+    throw new LostRace('The key was used meanwhile.');
+  return { kind: 'accepted', status, body, replayed: false };
+}
+
+/** A new operation takes the store over: earlier ones that are still under way are superseded. */
+async function recordChange(
+  tx: Tx,
+  options: AcceptorOptions,
+  request: ChangeRequest,
+  store: StoreWithTenant,
+  decision: Extract<ReturnType<typeof decideChange>, { kind: 'change' }>,
+  now: Date,
+): Promise<Accepted> {
+  const operationId = options.ids.operation();
+  const leaving = decision.operation === 'delete';
+  const { plan, domain, host, url, generation, attempt } = decision;
+  const next: StoreRow = { ...store, plan, domain, host, url, generation, attempt, operationId };
+  await tx
+    .updateTable('stores')
+    .set({ plan, domain, host, url, generation, attempt, operationId })
+    .where('id', '=', store.id)
+    .execute();
+  await tx
+    .updateTable('operations')
+    .set({ state: 'superseded', finishedAt: now })
+    .where('storeId', '=', store.id)
+    .where('state', 'in', ['queued', 'waiting'])
+    .execute();
+  const operation: OperationRow & Pick<Selectable<OperationTable>, 'tenantId' | 'cluster'> = {
+    id: operationId,
+    storeId: store.id,
+    tenantId: store.tenantId,
+    cluster: store.cluster,
+    kind: decision.operation,
+    action: decision.operation === 'delete' ? 'release' : decision.operation,
+    state: 'queued',
+    generation,
+    requestedBy: request.principal.id,
+    commitSha: null,
+    errorCode: null,
+    errorMessage: null,
+    createdAt: now,
+    committedAt: null,
+    finishedAt: null,
+  };
+  await tx
+    .insertInto('operations')
+    .values({ ...operation, spec: JSON.stringify(specOf(next, store.tenantSlug)) })
+    .execute();
+  const [row] = await writeStatus(tx, [
+    {
+      storeId: store.id,
+      operationId,
+      status: leaving ? 'deleting' : 'provisioning',
+      stage: 'requested',
+      detail: WAITING_FOR_COMMIT,
+      problem: null,
+      // A removal never fails by its age: it goes on until everything is gone.
+      deadlineAt: leaving ? null : new Date(now.getTime() + options.deadlineMs),
+      at: now,
+    },
+  ]);
+  if (row === undefined) throw new Error(`Store ${store.id} changed while it was locked.`);
+  return { store: viewStore(row, store.tenantSlug), operation: viewOperation(operation) };
+}

@@ -1,0 +1,114 @@
+/** What accepting a request can come to, and what both kinds of it share. */
+import { type IdempotencyKey, type KeptAnswer } from './idempotency.ts';
+import type { Db } from './open.ts';
+import type { StoreRow } from './status.ts';
+import type { TenantLimits } from './tenants.ts';
+import type { Accepted } from '../contract.ts';
+import type { Clock, Ids } from '../domain/ids.ts';
+import type { FieldError, Offer } from '../domain/request.ts';
+import type { StoreName, StoreSpec } from '../domain/store.ts';
+
+export type Outcome =
+  | {
+      readonly kind: 'accepted';
+      readonly status: 200 | 202;
+      readonly body: Accepted;
+      /** True when this is a kept answer: nothing happened now. */
+      readonly replayed: boolean;
+    }
+  | { readonly kind: 'key-reused' }
+  | {
+      readonly kind: 'taken';
+      readonly code: 'name_taken' | 'host_taken' | 'store_deleting';
+      readonly field: string;
+      readonly message: string;
+    }
+  | { readonly kind: 'full'; readonly limit: number }
+  | { readonly kind: 'too-fast'; readonly limit: number; readonly retryAfterSeconds: number };
+
+export type ChangeOutcome =
+  | Outcome
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] };
+
+export type AcceptorOptions = {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly offer: Offer;
+  /** What a tenant made on the way may do. */
+  readonly limits: TenantLimits;
+  /** How long a change may take before it counts as failed, in milliseconds. */
+  readonly deadlineMs: number;
+};
+
+/** What the detail of a store says until the writer has committed. */
+export const WAITING_FOR_COMMIT = 'waiting for its commit';
+
+const ATTEMPTS = 5;
+
+/** Somebody else was faster: nothing was written; looking again will show what they did. */
+export class LostRace extends Error {}
+
+/** Tries until no race is lost; each attempt is a transaction of its own. */
+export async function startOver<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts += 1)
+    try {
+      return await attempt();
+    } catch (error) {
+      if (attempts === ATTEMPTS || !(error instanceof LostRace || isDeadlock(error))) throw error;
+    }
+}
+
+function isDeadlock(error: unknown): boolean {
+  return readCode(error) === '40P01';
+}
+
+/** Postgres's code of an error. */
+export function readCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/** The kept answer again, or the word that the key belongs to another request. */
+export function replay(answer: KeptAnswer, key: IdempotencyKey): Outcome {
+  return answer.requestHash === key.requestHash
+    ? {
+        kind: 'accepted',
+        status: answer.status === 200 ? 200 : 202,
+        body: answer.body,
+        replayed: true,
+      }
+    : { kind: 'key-reused' };
+}
+
+export function hostTaken(host: string, field: string): Outcome {
+  return {
+    kind: 'taken',
+    code: 'host_taken',
+    field,
+    message: `The host name ${host} is in use on this cluster.`,
+  };
+}
+
+/** The snapshot that travels with an operation. */
+export function specOf(store: StoreRow, tenantSlug: string): StoreSpec {
+  return {
+    id: store.id,
+    // Every name in the table has passed checkStoreName.
+    name: store.name as StoreName,
+    tenantId: store.tenantId,
+    tenant: tenantSlug,
+    type: store.type,
+    chart: store.chart,
+    chartVersion: store.chartVersion,
+    plan: store.plan,
+    storagePlan: store.storagePlan,
+    storagePlan: store.storagePlan,
+    cluster: store.cluster,
+    host: store.host,
+    url: store.url,
+    generation: store.generation,
+    attempt: store.attempt,
+  };
+}
