@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { diagnose, type Evidence } from '../../control-plane/src/domain/diagnosis.ts';
+import { describeProgress } from '../../control-plane/src/domain/lifecycle-words.ts';
 import {
   extractObservation,
   type Observation,
@@ -93,6 +94,25 @@ describe('an Application', () => {
     ).toEqual(['Job/secrets Succeeded', 'Job/setup Succeeded']);
   });
 
+  test('of a store in its set-up, told in words', () => {
+    const { operation, guarded, deletingSince } = readApplication('running');
+    expect(guarded).toBe(true);
+    expect(deletingSince).toBeNull();
+    expect(operation?.phase).toBe('Running');
+    expect(operation === null ? '' : describeProgress(operation)).toBe('setting up the shop');
+  });
+
+  test('between two tries, told in words', () => {
+    const { operation } = readApplication('retrying');
+    expect(operation === null ? '' : describeProgress(operation)).toMatch(
+      /^a try failed, Argo CD tries again \(attempt \d\)$/,
+    );
+  });
+
+  test('on its way out', () => {
+    expect(readApplication('deleting').deletingSince).toBeInstanceOf(Date);
+  });
+
   test('that is guarded against deletion', () => {
     expect(readApplication('shard').guarded).toBe(true);
   });
@@ -105,6 +125,9 @@ describe('an Application', () => {
     ['denied', 'project_denies', /ClusterRole is not permitted in project h4-tenant/],
     ['invalid', 'sync_failed', /^Argo CD could not apply Deployment web: .*unmarshal bool/],
     ['hook', 'sync_failed', /^Argo CD could not apply Job setup: Job has reached/],
+    ['retrying', 'sync_failed', /^Argo CD could not apply StatefulSet database: StatefulSet\.apps/],
+    ['timeout', 'sync_timeout', /took too long/],
+    ['credentials', 'repository_unreachable', /: fatal: could not read Username for [^:]+:\/\//],
     ['project', 'invalid_application', /does not exist/],
   ])('in trouble: %s', (name, code, message) => {
     const problem = diagnose({ ...nowhere, observation: readApplication(name) });

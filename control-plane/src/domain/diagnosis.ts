@@ -3,7 +3,7 @@
  * pods, Jobs, claims and events of its namespace. Pure. The order of the rules is the order of
  * causes: an image that cannot be pulled is why a set-up Job fails, not the other way round.
  */
-import { cutEnd, describeTrouble } from './lifecycle-words.ts';
+import { cutEnd, describeTrouble, unwrap } from './lifecycle-words.ts';
 import type { Observation } from './observation.ts';
 import type {
   ClaimFacts,
@@ -421,12 +421,8 @@ function diagnoseArgoCd(observation: Observation | null, now: Date): StoreProble
       );
     const text = operation.failures[0]?.message ?? operation.message;
     if (isDenied(text)) return deny(text);
-    if (
-      operation.phase === 'Failed' ||
-      operation.phase === 'Error' ||
-      operation.finishedAt !== null
-    )
-      if (operation.phase !== 'Succeeded') return describeTrouble(observation);
+    if (operation.finishedAt !== null && operation.phase !== 'Succeeded')
+      return describeTrouble(observation);
   }
   const syncError = observation.conditions.find(({ type }) => type === 'SyncError');
   if (syncError !== undefined)
@@ -478,7 +474,7 @@ function diagnoseComparison(message: string): StoreProblem {
   if (reading.test(message))
     return problem(
       'repository_unreachable',
-      `Argo CD cannot read the cluster repository: ${cutEnd(message, 200)}`,
+      `Argo CD cannot read the cluster repository: ${cutEnd(unwrap(message), 200)}`,
       'Look at the repository’s address and Argo CD’s credentials for it.',
     );
   if (/code = Unavailable|code = DeadlineExceeded/.test(message))
@@ -490,7 +486,7 @@ function diagnoseComparison(message: string): StoreProblem {
   if (/app path does not exist/i.test(message))
     return problem(
       'chart_missing',
-      `The chart of this store is not in the cluster repository: ${cutEnd(message, 200)}`,
+      `The chart of this store is not in the cluster repository: ${cutEnd(unwrap(message), 200)}`,
       'Somebody removed it: restore it in git.',
     );
   return problem(

@@ -8,37 +8,43 @@ const HOOKS: Readonly<Record<string, string>> = {
   migrate: 'preparing the database',
 };
 
+const KINDS: Readonly<Record<string, string>> = {
+  Namespace: 'making the namespace',
+  LimitRange: 'setting the limits of the plan',
+  ResourceQuota: 'setting the limits of the plan',
+  NetworkPolicy: 'closing the network around the shop',
+  StatefulSet: 'starting the database',
+  Deployment: 'starting the web server',
+  PersistentVolumeClaim: 'waiting for storage',
+  Ingress: 'waiting for the shop’s address',
+};
+
 /** What a running sync is at, from Argo CD's own message. */
 export function describeProgress(operation: SyncOperation): string {
   if (operation.phase === 'Terminating') return 'Argo CD is stopping the sync';
   if (operation.finishedAt !== null)
     return `a try failed, Argo CD tries again (attempt ${operation.retryCount + 1})`;
-  const waiting = / ?waiting for ([a-z ]+) of (?:hook )?[^/\s]*\/([A-Za-z]+)\/([^\s,]+)/.exec(
+  if (operation.message.startsWith('Retrying'))
+    return `Argo CD tries again (attempt ${operation.retryCount + 1})`;
+  const waiting = /waiting for ([a-z ]+) of (?:hook )?[^/\s]*\/([A-Za-z]+)\/([^\s,]+)/.exec(
     operation.message,
   );
   if (waiting === null) return 'creating what the shop is made of';
   const [, what = '', kind = '', name = ''] = waiting;
-  if (what.startsWith('deletion')) return `removing ${kind} ${name}`;
-  switch (kind) {
-    case 'Job':
-      return HOOKS[name] ?? `running the job ${name}`;
-    case 'StatefulSet':
-      return /redis|cache/.test(name) ? 'starting the cache' : 'starting the database';
-    case 'Deployment':
-      return 'starting the web server';
-    case 'PersistentVolumeClaim':
-      return 'waiting for storage';
-    case 'Ingress':
-      return 'waiting for the shop’s address';
-    default:
-      return `waiting for ${kind} ${name}`;
-  }
+  if (what.startsWith('deletion'))
+    return kind === 'Job'
+      ? 'clearing away the job of the change before'
+      : `removing ${kind} ${name}`;
+  if (kind === 'Job') return HOOKS[name] ?? `running the job ${name}`;
+  if (kind === 'StatefulSet' && /redis|cache/.test(name)) return 'starting the cache';
+  return KINDS[kind] ?? 'creating what the shop is made of';
 }
 
 /** What is wrong with a store as far as its Application alone can tell. */
 export function describeTrouble(observation: Observation): StoreProblem {
   const { operation } = observation;
-  if (operation !== null && (operation.phase === 'Failed' || operation.phase === 'Error')) {
+  // Between two tries a failed sync still counts as Running.
+  if (operation !== null && operation.finishedAt !== null && operation.phase !== 'Succeeded') {
     const failure = operation.failures[0];
     return {
       code: 'sync_failed',
@@ -76,8 +82,19 @@ export function describeTrouble(observation: Observation): StoreProblem {
   };
 }
 
+/** What went wrong, out of the wrapping that Argo CD puts around it. */
+export function unwrap(text: string): string {
+  const last = text.trimEnd().split('\n').at(-1) ?? '';
+  const mark = 'desc = ';
+  const at = last.lastIndexOf(mark);
+  return at === -1 ? last : last.slice(at + mark.length);
+}
+
 /** The end of a long message: there is what went wrong; before it is how Argo CD got there. */
 export function cutEnd(text: string, most = 400): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+  const line = text
+    .replace(/error when (?:patching|creating|applying patch) "[^"]*": /g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
   return line.length <= most ? line : `…${line.slice(1 - most)}`;
 }
