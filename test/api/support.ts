@@ -5,7 +5,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
 import { ensureTenant } from '../../control-plane/src/db/tenants.ts';
 import { createToken, ensureBootstrapToken } from '../../control-plane/src/db/tokens.ts';
-import type { Role } from '../../control-plane/src/db/schema.ts';
+import type { Role } from '../../control-plane/src/contract.ts';
 import { createIds } from '../../control-plane/src/domain/ids.ts';
 import { createApp, createRoutes, type AppOptions } from '../../control-plane/src/http/app.ts';
 import { createHub, type Hub, type HubOptions } from '../../control-plane/src/http/hub.ts';

@@ -135,10 +135,16 @@ test('two stores created at once become ready, in the API and on the event strea
 test('each shop’s page answers through Traefik by its own host name', async () => {
   diagnoseOnFailure();
   for (const store of [shop, neighbour]) {
-    const page = await visit(new URL(store.url).hostname);
-    expect(page.status).toBe(200);
-    expect(page.body).toContain('<title>');
-    expect(page.body).toContain(store.url);
+    // Traefik gathers changes for two seconds before it serves a new host.
+    await vi.waitFor(
+      async () => {
+        const page = await visit(new URL(store.url).hostname);
+        expect(page.status).toBe(200);
+        expect(page.body).toContain('<title>');
+        expect(page.body).toContain(store.url);
+      },
+      { timeout: 5_000 },
+    );
   }
 });
 

@@ -3,6 +3,7 @@
  * what makes them. Times are `timestamptz`; ids are text with a prefix.
  */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { Role } from '../contract.ts';
 import type {
   Action,
   OperationKind,
@@ -16,8 +17,6 @@ type Time = ColumnType<Date, Date | string | undefined, Date | string>;
 type MaybeTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
 /** pg hands out bigint as string; every bigint of ours is parsed to a number (db/open.ts). */
 type BigNumber = number;
-
-export type Role = 'operator' | 'owner' | 'member' | 'viewer';
 
 export type TenantTable = {
   id: string;

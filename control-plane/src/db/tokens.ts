@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { PLATFORM_TENANT, ensureTenant } from './tenants.ts';
 import type { Db, Tx } from './open.ts';
-import type { Role } from './schema.ts';
+import type { Role } from '../contract.ts';
 import type { Ids } from '../domain/ids.ts';
 
 /** Who is calling. `id` is opaque: it is what commits and operations name. */

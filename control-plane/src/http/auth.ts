@@ -1,6 +1,6 @@
 /** Who is calling: bearer tokens, looked up by hash, remembered for a few seconds. */
 import type { Db } from '../db/open.ts';
-import type { Role } from '../db/schema.ts';
+import type { Role } from '../contract.ts';
 import { findPrincipal, hashToken, type Principal } from '../db/tokens.ts';
 import type { Clock } from '../domain/ids.ts';
 import { RequestProblem } from './problem.ts';

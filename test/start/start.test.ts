@@ -1,0 +1,174 @@
+/** What a person sees when something is in the way of a start: one sentence, and an exit code. */
+import { execFile, spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { ApiClient, startControlPlaneProcess } from '../support/control-plane-process.ts';
+
+const TOP = join(import.meta.dirname, '../..');
+const TOKEN = 'start-test-operator-token';
+
+let folder: string;
+let kubeconfig: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'shopyard-start-'));
+  await chmod(folder, 0o755);
+  kubeconfig = join(folder, 'kubeconfig');
+  // Nothing listens there: the control plane starts all the same and says that it cannot see the cluster.
+  await writeFile(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:9' } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  );
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function describeSettings(): Promise<Record<string, string>> {
+  return {
+    SHOPYARD_CLUSTER: kubeconfig,
+    SHOPYARD_DATA_DIR: join(folder, 'data'),
+    SHOPYARD_LAB_DIR: join(folder, 'no-lab'),
+    SHOPYARD_LOG_LEVEL: 'error',
+    DATABASE_URL: inject('postgresUrl'),
+    PORT: String(await findFreePort()),
+    SHOPYARD_FORGE_PORT: String(await findFreePort()),
+  };
+}
+
+type Ending = { readonly code: number; readonly said: string };
+
+function runMain(env: Record<string, string>): Promise<Ending> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['control-plane/src/main.ts'],
+      { cwd: TOP, env: { PATH: process.env.PATH ?? '', HOME: folder, ...env }, timeout: 30_000 },
+      (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code), said: `${stdout}${stderr}` }),
+    );
+  });
+}
+
+function expectSentence({ code, said }: Ending, wanted: RegExp, exitCode = 1): void {
+  expect(said).toMatch(wanted);
+  expect(said).not.toMatch(/^\s+at /m); // a stack trace is no sentence
+  expect(code).toBe(exitCode);
+}
+
+test('wrong settings are listed all at once, with exit code 2', async () => {
+  const ending = await runMain({ ...(await describeSettings()), PORT: 'x', SHOPYARD_BRANCH: '-f' });
+  expectSentence(ending, /PORT: [\s\S]*SHOPYARD_BRANCH: /, 2);
+});
+
+test('no cluster is named and no lab is up', async () => {
+  const { SHOPYARD_CLUSTER: _, ...settings } = await describeSettings();
+  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: no cluster is named.*lab:up/, 2);
+});
+
+test('the kubeconfig cannot be read', async () => {
+  const settings = { ...(await describeSettings()), SHOPYARD_CLUSTER: join(folder, 'absent') };
+  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: the kubeconfig .*ENOENT/, 2);
+});
+
+test.each(['PORT', 'SHOPYARD_FORGE_PORT'])('%s is taken', async (name) => {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const port = String((server.address() as AddressInfo).port);
+  try {
+    const ending = await runMain({ ...(await describeSettings()), [name]: port });
+    expectSentence(ending, new RegExp(`${port}.*taken[\\s\\S]*The setting is ${name}`));
+  } finally {
+    server.close();
+  }
+});
+
+test('there is no Postgres at DATABASE_URL', async () => {
+  const url = `postgres://nobody:x@127.0.0.1:${await findFreePort()}/none`;
+  const ending = await runMain({ ...(await describeSettings()), DATABASE_URL: url });
+  expectSentence(ending, /database does not answer[\s\S]*The setting is DATABASE_URL/);
+  expect(ending.said).not.toContain('nobody:x');
+});
+
+test('there is no git', async () => {
+  const bin = join(folder, 'bin');
+  await mkdir(bin);
+  expectSentence(await runMain({ ...(await describeSettings()), PATH: bin }), /git/);
+});
+
+test('the data folder cannot be made', async () => {
+  const settings = { ...(await describeSettings()), SHOPYARD_DATA_DIR: join(kubeconfig, 'data') };
+  expectSentence(await runMain(settings), /The setting is SHOPYARD_DATA_DIR/);
+});
+
+test('without a token the first start makes one up, prints it once, and it works', async () => {
+  const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
+  const log = join(folder, 'log');
+  const first = await startControlPlaneProcess({ env, port: Number(PORT), log });
+  const printed = await readFile(log, 'utf8');
+  const token = /shown once: (\S+)/.exec(printed)?.[1] ?? '';
+  expect((await new ApiClient(first.url, token).call('GET', '/api/stores')).status).toBe(200);
+  expect(await first.stop()).toBe(0);
+
+  const second = await startControlPlaneProcess({ env, port: Number(PORT), log });
+  expect((await new ApiClient(second.url, token).call('GET', '/api/stores')).status).toBe(200);
+  // Killed, it leaves Postgres behind; the next start adopts it and goes on with the same data.
+  await second.kill();
+  const third = await startControlPlaneProcess({
+    env: { ...env, SHOPYARD_BOOTSTRAP_TOKEN: TOKEN },
+    port: Number(PORT),
+    log,
+  });
+  expect((await new ApiClient(third.url, token).call('GET', '/api/stores')).status).toBe(200);
+  expect((await new ApiClient(third.url, TOKEN).call('GET', '/api/stores')).status).toBe(401);
+  expect(await third.stop()).toBe(0);
+  expect((await readFile(log, 'utf8')).split('shown once')).toHaveLength(2);
+});
+
+test('a second control plane on the same folder is refused, by name of the first', async () => {
+  const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
+  const first = await startControlPlaneProcess({
+    env,
+    port: Number(PORT),
+    log: join(folder, 'log'),
+  });
+  const settings = { ...env, PORT: String(await findFreePort()) };
+  expectSentence(await runMain(settings), new RegExp(`process ${first.pid}`));
+  expect(await first.stop()).toBe(0);
+});
+
+test('Ctrl-C ends it in seconds, with open event streams, and leaves no process behind', async () => {
+  const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
+  const settings = { ...env, SHOPYARD_BOOTSTRAP_TOKEN: TOKEN, PORT };
+  const child = spawn(process.execPath, ['control-plane/src/main.ts'], {
+    cwd: TOP,
+    env: { PATH: process.env.PATH ?? '', HOME: folder, ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const stream = await fetch(`http://127.0.0.1:${PORT}/api/events`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  expect(stream.status).toBe(200);
+  const asked = performance.now();
+  child.kill('SIGINT');
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  expect(code).toBe(0);
+  expect(performance.now() - asked).toBeLessThan(8_000);
+  await expect(readFile(join(folder, 'data/postgres/data/postmaster.pid'))).rejects.toThrow();
+});
