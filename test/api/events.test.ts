@@ -105,8 +105,9 @@ describe('resuming', () => {
   });
 
   test('a transaction that commits late is not skipped', async () => {
-    const slow = await create('slow');
     const stream = await join();
+    const slow = await create('slow');
+    await until(() => namesOf(stream).length === 1);
     const change = {
       storeId: slow.store.id,
       operationId: slow.operation.id,
@@ -121,9 +122,9 @@ describe('resuming', () => {
       await writeStatus(tx, [change]);
       await create('quick');
     });
-    await until(() => namesOf(stream).length === 2);
-    expect(namesOf(stream)).toEqual(['slow', 'quick']);
-    const { id } = stream.events[1] ?? { id: '' };
+    await until(() => namesOf(stream).length === 3);
+    expect(namesOf(stream)).toEqual(['slow', 'slow', 'quick']);
+    const { id } = stream.events[2] ?? { id: '' };
     const resumed = await join(BOOTSTRAP, id);
     await until(() => namesOf(resumed).length === 1);
     expect(namesOf(resumed)).toEqual(['quick']);
@@ -134,8 +135,10 @@ describe('resuming', () => {
     await create('old-a');
     await until(() => namesOf(first).length === 1);
     const old = first.events.at(-1)?.id ?? '';
+    // Told before it is pruned: what is settled depends on the whole server's transactions.
     await create('old-b');
     await create('old-c');
+    await until(() => namesOf(first).length === 3);
     expect(await pruneEvents(api.db, new Date(Date.now() + 25 * 3_600_000))).toBe(2);
     const second = await join(BOOTSTRAP, old);
     await until(() => second.events.length === 2);
@@ -154,7 +157,7 @@ describe('resuming', () => {
     async (cursor) => {
       await create('something');
       const stream = await join(BOOTSTRAP, cursor);
-      await until(() => stream.events.length === 2);
+      await until(() => stream.events.length >= 2);
       expect(stream.events[1]?.type).toBe('resync');
     },
   );

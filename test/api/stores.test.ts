@@ -63,6 +63,7 @@ describe('creating', () => {
       chart: 'woocommerce',
       chartVersion: '1.0.0',
       plan: 'small',
+      storagePlan: 'small',
       cluster: 'lab',
       host: 'tea.localhost',
       url: 'http://tea.localhost:8088',
@@ -152,6 +153,17 @@ describe('changing', () => {
       { id: operation.id, state: 'queued' },
       { id: first.operation.id, state: 'superseded' },
     ]);
+    const row = await api.db
+      .selectFrom('operations')
+      .select('spec')
+      .where('id', '=', operation.id)
+      .executeTakeFirstOrThrow();
+    expect(row.spec, 'volumes keep the size they were made with').toMatchObject({
+      plan: 'large',
+      storagePlan: 'small',
+      generation: 2,
+      attempt: 1,
+    });
     const again = await api.request('PATCH', `/api/stores/${store.id}`, {
       body: { plan: 'large' },
     });

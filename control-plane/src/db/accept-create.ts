@@ -282,7 +282,6 @@ function describeBirth(options: AcceptorOptions, candidate: Candidate, now: Date
     chartVersion: settings.chartVersion,
     plan: settings.plan,
     storagePlan: settings.plan,
-    storagePlan: settings.plan,
     cluster: settings.cluster,
     application: nameApplication(tenant.id, settings.name),
     namespace: nameNamespace(tenant.id, settings.name),
@@ -348,7 +347,6 @@ async function insertBirths(
     chart_version: store.chartVersion,
     plan: store.plan,
     storage_plan: store.storagePlan,
-    storage_plan: store.storagePlan,
     cluster: store.cluster,
     application: store.application,
     namespace: store.namespace,
@@ -382,13 +380,13 @@ async function insertBirths(
     }));
   const { rows } = await sql<{ id: string; kept: number }>`
     with born as (
-      insert into stores (id, tenant_id, name, type, chart, chart_version, plan,
-        storage_plan, cluster, application, namespace, host, url, domain, operation_id, created_at, updated_at)
+      insert into stores (id, tenant_id, name, type, chart, chart_version, plan, storage_plan,
+        cluster, application, namespace, host, url, domain, operation_id, created_at, updated_at)
       select r.*, ${now}::timestamptz, ${now}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(stores)}::jsonb) as r(
         id text, tenant_id text, name text, type text, chart text, chart_version text, plan text,
-        storage_plan text, cluster text, application text, namespace text, host text, url text, domain text,
-        operation_id text)
+        storage_plan text, cluster text, application text, namespace text, host text, url text,
+        domain text, operation_id text)
       on conflict do nothing
       returning id
     ), queued as (

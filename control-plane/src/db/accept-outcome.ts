@@ -104,7 +104,6 @@ export function specOf(store: StoreRow, tenantSlug: string): StoreSpec {
     chartVersion: store.chartVersion,
     plan: store.plan,
     storagePlan: store.storagePlan,
-    storagePlan: store.storagePlan,
     cluster: store.cluster,
     host: store.host,
     url: store.url,

@@ -110,7 +110,7 @@ export function createHub(options: HubOptions): Hub {
   function poll(): Promise<void> {
     asked += 1;
     polling ??= (async () => {
-      for (let served = 0; served !== asked; ) {
+      for (let served = 0; served !== asked;) {
         served = asked;
         await readOn();
       }

@@ -4,11 +4,11 @@ import type { Registry } from 'prom-client';
 import { Readiness } from '../contract.ts';
 import { parseCursor } from '../db/events.ts';
 import type { Db } from '../db/open.ts';
+import { isDatabaseUnavailable } from '../db/outage.ts';
 import { describeError } from '../errors.ts';
 import { DOCS_POLICY, renderDocs } from './docs.ts';
 import type { Hub } from './hub.ts';
 import { describeApi } from './openapi.ts';
-import { isDatabaseUnavailable } from './problem.ts';
 import { route, type RouteDescription, type Route } from './route.ts';
 
 /** Something that must work for this process to be of use. `check` throws when it does not. */

@@ -3,6 +3,7 @@
  * stable code; what we do not know is a 500 that says nothing but the request's id.
  */
 import type { ProblemDetails } from '../contract.ts';
+import { isDatabaseUnavailable } from '../db/outage.ts';
 import type { FieldError } from '../domain/request.ts';
 import { PlatformError } from '../errors.ts';
 
@@ -134,29 +135,4 @@ function describe(
 
 function isKnown(code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code);
-}
-
-const UNREACHABLE = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOENT',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  // Postgres: shutting down, starting up, too many connections, disk full.
-  '57P01',
-  '57P02',
-  '57P03',
-  '53100',
-  '53300',
-]);
-
-/** Whether the failure is the database's absence, as pg tells it. */
-export function isDatabaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string')
-    return UNREACHABLE.has(error.code) || error.code.startsWith('08');
-  return /Connection terminated|timeout exceeded when trying to connect|not queryable|pool after calling end|driver has already been destroyed/.test(
-    error.message,
-  );
 }

@@ -1,5 +1,6 @@
 /** The routes of stores. A handler translates: the decisions are the domain's, the records db's. */
-import type { Acceptor, ChangeOutcome } from '../db/accept.ts';
+import type { Acceptor } from '../db/accept.ts';
+import type { ChangeOutcome } from '../db/accept-outcome.ts';
 import { hashRequest, type IdempotencyKey } from '../db/idempotency.ts';
 import { listOperations, viewOperation } from '../db/operations.ts';
 import type { Db } from '../db/open.ts';
