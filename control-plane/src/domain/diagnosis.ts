@@ -496,13 +496,19 @@ function diagnoseComparison(message: string): StoreProblem {
   );
 }
 
+/** A database or a shop that is new takes this long to answer without anything being wrong. */
+const SLOW_START_MS = 60_000;
+
 /** Running, but not ready for its users: the last and weakest evidence. */
 function diagnoseProbes(evidence: Evidence): StoreProblem | null {
   const event = findEvent(evidence, ({ reason }) => reason === 'Unhealthy');
   if (event === null) return null;
   const unready = evidence.pods.find(
-    ({ name, deleting, containers }) =>
-      !deleting && event.about === `Pod/${name}` && containers.some(({ ready }) => !ready),
+    ({ name, deleting, createdAt, containers }) =>
+      !deleting &&
+      event.about === `Pod/${name}` &&
+      event.at.getTime() - createdAt.getTime() >= SLOW_START_MS &&
+      containers.some(({ ready }) => !ready),
   );
   return unready === undefined
     ? null
