@@ -54,7 +54,8 @@ export async function measureCreateRate(workshop: Workshop): Promise<Measurement
     );
     const perSecond = (count: number, milliseconds: number): number =>
       (count * 1_000) / milliseconds;
-    rates.product.push(perSecond(CREATES, await time(() => product.create(names, CLIENTS))));
+    const { committedMs } = await product.create(names, CLIENTS);
+    rates.product.push(perSecond(CREATES, committedMs));
     rates.fastImport.push(perSecond(CREATES, await time(() => importCommits(imported, stream))));
     rates.writer.push(
       perSecond(CREATES, await time(() => writeCreations(writer.branch, creations))),

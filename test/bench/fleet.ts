@@ -62,6 +62,7 @@ export async function prepareFleet(): Promise<Fleet> {
     chart: engine.chart,
     chartVersion: engine.version,
     plan: engine.plans[0] ?? 'small',
+    storagePlan: engine.plans[0] ?? 'small',
     cluster: CLUSTER,
     host: `${name}.localhost`,
     url: `http://${name}.localhost`,
@@ -97,34 +98,53 @@ export async function prepareFleet(): Promise<Fleet> {
       };
     },
     async insertStores(db, count) {
-      const stores = listSeeded(count).map((spec) => ({
-        ...spec,
-        application: nameApplication(spec.tenantId, spec.name),
-        namespace: nameNamespace(spec.tenantId, spec.name),
-        operationId: nameId('op', spec.name),
-        spec,
-      }));
-      await insertRows(db, JSON.stringify(stores));
+      const stores = listSeeded(count);
+      for (let start = 0; start < count; start += ROWS) {
+        await insertRows(db, stores.slice(start, start + ROWS));
+      }
+      await sql`analyze`.execute(db);
     },
   };
 }
 
-async function insertRows(db: Db, stores: string): Promise<void> {
-  const plain = db.withoutPlugins();
-  await sql`
-    insert into stores (id, tenant_id, name, type, chart, chart_version, plan, cluster, application,
-      namespace, host, url, operation_id, status, stage, ready_at)
-    select s->>'id', s->>'tenantId', s->>'name', s->>'type', s->>'chart', s->>'chartVersion',
-      s->>'plan', s->>'cluster', s->>'application', s->>'namespace', s->>'host', s->>'url',
-      s->>'operationId', 'ready', 'ready', now()
-    from jsonb_array_elements(${stores}::jsonb) s`.execute(plain);
-  await sql`
-    insert into operations (id, store_id, tenant_id, cluster, kind, action, state, generation, spec,
-      requested_by, committed_at, finished_at)
-    select s->>'operationId', s->>'id', s->>'tenantId', s->>'cluster', 'create', 'create', 'done', 1,
-      s->'spec', 'tok_bench', now(), now()
-    from jsonb_array_elements(${stores}::jsonb) s`.execute(plain);
-  await sql`analyze`.execute(plain);
+/** Rows a statement: Postgres takes 65,535 parameters. */
+const ROWS = 500;
+
+async function insertRows(db: Db, stores: readonly StoreSpec[]): Promise<void> {
+  const now = new Date();
+  await db
+    .insertInto('stores')
+    .values(
+      stores.map(({ tenant: _, ...spec }) => ({
+        ...spec,
+        application: nameApplication(spec.tenantId, spec.name),
+        namespace: nameNamespace(spec.tenantId, spec.name),
+        operationId: nameId('op', spec.name),
+        status: 'ready' as const,
+        stage: 'ready' as const,
+        readyAt: now,
+      })),
+    )
+    .execute();
+  await db
+    .insertInto('operations')
+    .values(
+      stores.map((spec) => ({
+        id: nameId('op', spec.name),
+        storeId: spec.id,
+        tenantId: spec.tenantId,
+        cluster: spec.cluster,
+        kind: 'create' as const,
+        action: 'create' as const,
+        state: 'done' as const,
+        generation: 1,
+        spec: JSON.stringify(spec),
+        requestedBy: 'tok_bench',
+        committedAt: now,
+        finishedAt: now,
+      })),
+    )
+    .execute();
 }
 
 /** An id that looks like the product's and is the same in every run. */

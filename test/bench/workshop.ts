@@ -42,7 +42,14 @@ export type Workshop = AsyncDisposable & {
 /** The way measured: HTTP POST in, commits on the remote out. */
 export type Product = {
   /** Posts stores from so many clients at once; resolves when each has its commit on the remote. */
-  create(names: readonly string[], clients: number): Promise<void>;
+  create(names: readonly string[], clients: number): Promise<CreateTimes>;
+};
+
+export type CreateTimes = {
+  /** From the first POST to the last 202. */
+  readonly acceptedMs: number;
+  /** From the first POST to the last commit on the remote. */
+  readonly committedMs: number;
 };
 
 export async function openWorkshop(folder: string): Promise<Workshop> {
@@ -170,7 +177,7 @@ async function createStores(
   repository: string,
   names: readonly string[],
   clients: number,
-): Promise<void> {
+): Promise<CreateTimes> {
   const ref = join(repository, 'refs', 'heads', BRANCH);
   const readTip = async (): Promise<string> => {
     const loose = await readFile(ref, 'utf8').catch(() => '');
@@ -179,6 +186,7 @@ async function createStores(
   };
   const before = await readTip();
   const waiting = [...names];
+  const startedAt = performance.now();
   const post = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const response = await fetch(`${url}/api/stores`, {
@@ -191,15 +199,18 @@ async function createStores(
     }
   };
   await Promise.all(Array.from({ length: Math.min(clients, names.length) }, post));
+  const acceptedMs = performance.now() - startedAt;
   const deadline = Date.now() + 120_000;
   let seen = before;
   for (;;) {
     const tip = await readTip();
     if (tip !== seen) {
       seen = tip;
+      const committedMs = performance.now() - startedAt;
       const range = `${before}..${tip}`;
       const args = ['--git-dir', repository, 'rev-list', '--count', range];
-      if (Number((await run('git', args)).stdout) >= names.length) return;
+      if (Number((await run('git', args)).stdout) >= names.length)
+        return { acceptedMs, committedMs };
     }
     if (Date.now() > deadline) throw new Error('the commits did not appear in two minutes');
     await wait(2);
