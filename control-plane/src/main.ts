@@ -121,6 +121,7 @@ export async function startControlPlane(
       repository,
       measures: createObserverMeasures(registry)(cluster.name),
       apiMetrics: metrics,
+      onQueued: () => publisher.wake(),
       onUnknownRevision: () => publisher.noticePush(null),
     }),
   );
@@ -267,6 +268,7 @@ function createObserverWork(options: {
   readonly repository: string;
   readonly measures: ObserverMetrics;
   readonly apiMetrics: Metrics;
+  readonly onQueued: () => void;
   readonly onUnknownRevision: () => void;
 }): Work {
   const { config, logger, measures, apiMetrics, clock, ...rest } = options;

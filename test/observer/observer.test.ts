@@ -528,6 +528,34 @@ test('a tenant’s project is marked when it is seen', async () => {
   );
 });
 
+test('a store that waits for its tenant’s project says so, and why', async () => {
+  await database.db.insertInto('tenants').values({ id: 'ghi789', slug: 'third' }).execute();
+  await database.db
+    .insertInto('tenantClusters')
+    .values({ tenantId: 'ghi789', cluster: 'lab', committedAt: now })
+    .execute();
+  const { spec } = await insertStore(database.db, { name: 'early', tenantId: 'ghi789' });
+  await database.db
+    .updateTable('operations')
+    .set({ createdAt: new Date(now.getTime() - 20_000) })
+    .where('storeId', '=', spec.id)
+    .execute();
+  await start();
+  await becomes(spec, { status: 'provisioning', stage: 'requested', errorCode: 'project_missing' });
+  server.put(APPLICATIONS, {
+    metadata: { name: 'shopyard-root', namespace: 'argocd' },
+    status: {
+      sync: { status: 'Unknown' },
+      health: { status: 'Healthy' },
+      conditions: [{ type: 'ComparisonError', message: 'authentication required' }],
+    },
+  });
+  await becomes(spec, {
+    errorCode: 'argocd_error',
+    errorMessage: 'Argo CD reports: authentication required',
+  });
+});
+
 test('a relist in which nothing changed writes nothing', async () => {
   const { spec } = await insertStore(database.db);
   const sha = await commit(spec, 'create');

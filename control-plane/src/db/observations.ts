@@ -126,6 +126,28 @@ export async function findUnseenTenants(db: Db, cluster: string): Promise<string
   return rows.map((row) => row.tenantId);
 }
 
+/** New stores that have waited since then for their tenant's project; the oldest 100. */
+export async function findStoresAwaitingTenants(
+  db: Db,
+  cluster: string,
+  waiting: { readonly tenantIds: readonly string[]; readonly since: Date },
+): Promise<
+  { id: string; operationId: string; detail: string | null; errorMessage: string | null }[]
+> {
+  return db
+    .selectFrom('stores as s')
+    .innerJoin('operations as o', 'o.id', 's.operationId')
+    .select(['s.id', 's.operationId', 's.detail', 's.errorMessage'])
+    .where('o.state', '=', 'queued')
+    .where('o.cluster', '=', cluster)
+    .where('s.status', '=', 'provisioning')
+    .where('o.createdAt', '<', waiting.since)
+    .where(sql<boolean>`s.tenant_id = any(${waiting.tenantIds})`)
+    .orderBy('o.seq')
+    .limit(100)
+    .execute();
+}
+
 export async function markTenantsSeen(
   tx: Tx,
   cluster: string,

@@ -98,3 +98,19 @@ export function cutEnd(text: string, most = 400): string {
     .trim();
   return line.length <= most ? line : `…${line.slice(1 - most)}`;
 }
+
+/** Why a tenant's project is not in the cluster yet, from the root Application that brings it. */
+export function explainUnseenTenant(cluster: string, root: Observation | null): StoreProblem {
+  if (root === null)
+    return {
+      code: 'root_missing',
+      message: `Argo CD on cluster ${cluster} does not follow the cluster repository.`,
+      hint: `An operator has to apply clusters/${cluster}/root.yaml of the repository once.`,
+    };
+  if (root.conditions.some(({ type }) => type.endsWith('Error'))) return describeTrouble(root);
+  return {
+    code: 'project_missing',
+    message: 'Argo CD has not made the tenant’s project yet.',
+    hint: 'It follows the repository; look at the Application shopyard-root if this lasts.',
+  };
+}

@@ -12,6 +12,7 @@
 import { PlatformError, describeError } from '../errors.ts';
 import {
   findPositions,
+  findStoresAwaitingTenants,
   findStoresDue,
   findUnseenTenants,
   loadObservedStores,
@@ -30,6 +31,7 @@ import {
   type Sighting,
   type Verdict,
 } from '../domain/lifecycle.ts';
+import { explainUnseenTenant } from '../domain/lifecycle-words.ts';
 import { hashStoreId, nameProject, type StoreProblem } from '../domain/store.ts';
 import { TaskQueue, askCluster, type Answer } from './observe-questions.ts';
 import type { ObserverMetrics } from './observe-metrics.ts';
@@ -57,6 +59,8 @@ export type ObserverOptions = {
   readonly deadlineSeconds: number;
   /** Argo CD speaks of a commit that the commits table does not have: fetch the branch. */
   readonly onUnknownRevision?: (sha: string) => void;
+  /** Something is the writer's turn now: a delete's next commit, or a tenant whose project is there. */
+  readonly onQueued?: () => void;
   /** A store became live, or a change of it failed: after it was written. */
   readonly onEnd?: (
     store: ObservedStore,
@@ -88,6 +92,8 @@ const ASK_AGAIN_MS: Readonly<Record<Question, number>> = {
 };
 /** Nobody waits at the door of a store that has failed or is degraded. */
 const ASK_AGAIN_SETTLED_MS = 30_000;
+const ROOT_APPLICATION = 'shopyard-root';
+const AWAITING_TENANT = 'waiting for Argo CD to set up the tenant’s project';
 const POSITIONS_KEPT = 20_000;
 
 /** What the observer remembers of a store between judgements; losing it costs only time. */
@@ -259,6 +265,7 @@ export function createObserver(options: ObserverOptions): Observer {
       const written = await writeStatus(tx, changes);
       metrics.count('status_changes', written.length);
     });
+    if (steps.some(({ to }) => to.state === 'queued')) options.onQueued?.();
     for (const { store, verdict } of news) {
       if (verdict.end !== null && store.operation.state !== verdict.end)
         options.onEnd?.(store, verdict.end, verdict.problem);
@@ -359,11 +366,46 @@ export function createObserver(options: ObserverOptions): Observer {
       );
       const unseen = await findUnseenTenants(db, cluster);
       const seen = unseen.filter((tenantId) => projects.get(nameProject(tenantId)) !== undefined);
-      if (seen.length > 0) await inTransaction((tx) => markTenantsSeen(tx, cluster, seen, now));
+      if (seen.length > 0) {
+        await inTransaction((tx) => markTenantsSeen(tx, cluster, seen, now));
+        options.onQueued?.();
+      }
+      await explainUnseen(
+        unseen.filter((tenantId) => !seen.includes(tenantId)),
+        now,
+      );
     } catch (error) {
       noteLease(error);
       logger.warn({ err: error }, `a look at the clock failed: ${describeError(error)}`);
     }
+  };
+
+  /** Stores wait for their tenant's project: says so, and what Argo CD's root Application has to say. */
+  const explainUnseen = async (tenantIds: readonly string[], now: Date): Promise<void> => {
+    if (tenantIds.length === 0 || !applications.complete) return;
+    const problem = explainUnseenTenant(cluster, applications.get(ROOT_APPLICATION) ?? null);
+    const waiting = await findStoresAwaitingTenants(db, cluster, {
+      tenantIds,
+      since: new Date(now.getTime() - STUCK_AFTER_MS),
+    });
+    const news = waiting.filter(
+      (store) => store.detail !== AWAITING_TENANT || store.errorMessage !== problem.message,
+    );
+    if (news.length === 0) return;
+    await inTransaction(async (tx) => {
+      await writeStatus(
+        tx,
+        news.map(({ id, operationId }) => ({
+          storeId: id,
+          operationId,
+          status: 'provisioning',
+          stage: 'requested',
+          detail: AWAITING_TENANT,
+          problem,
+          at: now,
+        })),
+      );
+    });
   };
 
   const wake = (): void => {
