@@ -1,7 +1,6 @@
 /** Every route × every role × own and other tenant, from the one list of routes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Accepted, ProblemDetails } from '../../control-plane/src/contract.ts';
-import type { Role } from '../../control-plane/src/contract.ts';
+import { Accepted, ProblemDetails, type Role } from '../../control-plane/src/contract.ts';
 import type { createRoutes } from '../../control-plane/src/http/app.ts';
 import { startApi, type Api, type Reply } from './support.ts';
 

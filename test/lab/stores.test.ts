@@ -255,11 +255,15 @@ test('a first sync that hangs is deleted all the same; a Retry repairs the other
     if (hanging === undefined || broken === undefined) throw new Error('two stores were created');
     const failed = await api.waitFor(
       broken.store.id,
-      'failed',
-      ({ status }) => status === 'failed',
-      { mayFail: true },
+      'failed with its reason',
+      ({ status, error }) => status === 'failed' && error?.code !== 'deadline_passed',
+      {
+        timeout: 60_000,
+        mayFail: true,
+      },
     );
     expect(failed.error).toMatchObject({
+      code: 'image_pull',
       message: expect.stringContaining('woocommerce') as string,
       hint: expect.any(String) as string,
     });

@@ -354,6 +354,8 @@ async function insertBirths(
     url: store.url,
     domain: store.domain,
     operation_id: store.operationId,
+    // As writeStatus is about to write it: a row whose indexed columns stay is cheap to update.
+    deadline_at: store.deadlineAt,
   }));
   const operations = ordered.map(({ operation, spec }) => ({
     id: operation.id,
@@ -381,12 +383,13 @@ async function insertBirths(
   const { rows } = await sql<{ id: string; kept: number }>`
     with born as (
       insert into stores (id, tenant_id, name, type, chart, chart_version, plan, storage_plan,
-        cluster, application, namespace, host, url, domain, operation_id, created_at, updated_at)
+        cluster, application, namespace, host, url, domain, operation_id, deadline_at, created_at,
+        updated_at)
       select r.*, ${now}::timestamptz, ${now}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(stores)}::jsonb) as r(
         id text, tenant_id text, name text, type text, chart text, chart_version text, plan text,
         storage_plan text, cluster text, application text, namespace text, host text, url text,
-        domain text, operation_id text)
+        domain text, operation_id text, deadline_at timestamptz)
       on conflict do nothing
       returning id
     ), queued as (

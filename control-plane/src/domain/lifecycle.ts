@@ -181,6 +181,8 @@ function failAtDeadline(store: StoreFacts, from: Verdict, waitedFor: string | nu
     status: 'failed',
     // What the writer still has to commit stays its to commit.
     end: store.operation.state === 'waiting' ? 'failed' : null,
+    // A better reason than the clock takes its place as soon as the cluster gives one.
+    ask: ['diagnosis'],
     problem: from.problem ??
       store.problem ?? {
         code: 'deadline_passed',
