@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  ANSWER_AWAITED_MS,
   GUARD_TOLERATED_MS,
   REMOVAL_EXPECTED_MS,
   STUCK_AFTER_MS,
@@ -334,6 +335,12 @@ describe('failed', () => {
     expect(judge(late, seen(), confirmed).status).toBe('ready');
   });
 
+  test('not while all it lacks is an answer, unless none comes', () => {
+    expect(judge(late, seen())).toMatchObject({ status: 'provisioning', ask: ['generation'] });
+    const longAgo = { ...late, deadlineAt: before(ANSWER_AWAITED_MS) };
+    expect(judge(longAgo, seen()).status).toBe('failed');
+  });
+
   test('in the queue leaves the operation to the writer', () => {
     expect(
       judge({ ...late, operation: { ...late.operation, state: 'queued' } }, 'absent'),
@@ -435,6 +442,20 @@ describe('a live store', () => {
         troubleSince: null,
       }),
     ).toBeNull();
+  });
+
+  test('that was degraded before we looked keeps its reason until there is a newer one', () => {
+    const degraded = readyStore({ status: 'degraded', problem: DIAGNOSIS });
+    const sick = seen({ health: 'Degraded' });
+    expect(judge(degraded, sick).problem).toEqual(DIAGNOSIS);
+    expect(judge(degraded, sick, { troubleSince: before(1000) }).problem?.code).toBe(
+      'health_degraded',
+    );
+    const newer = { ...DIAGNOSIS, code: 'crash_loop' };
+    expect(judge(degraded, sick, { answers: { diagnosis: newer } }).problem).toEqual(newer);
+    expect(judge(degraded, 'absent', { answers: { diagnosis: newer } }).problem?.code).toBe(
+      'application_missing',
+    );
   });
 
   test('recovers at once', () => {

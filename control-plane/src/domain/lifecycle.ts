@@ -29,6 +29,8 @@ export const TROUBLE_TOLERATED_MS = 30_000;
 export const GUARD_TOLERATED_MS = 10_000;
 /** A removal that takes longer than this says why. */
 export const REMOVAL_EXPECTED_MS = 120_000;
+/** A change that lacks nothing but an answer from the cluster gets this long past its deadline. */
+export const ANSWER_AWAITED_MS = 30_000;
 /** A stage that shows nothing new for this long is looked into. */
 export const STUCK_AFTER_MS = 15_000;
 
@@ -166,7 +168,12 @@ const isLate = (store: StoreFacts, now: Date): boolean =>
 function judgeApply(store: StoreFacts, seen: Circumstances): Verdict {
   const progress = followProgress(store, seen);
   if (progress.end !== null) return progress;
-  if (store.status === 'provisioning' && isLate(store, seen.now))
+  // After a pause of ours the deadline may be over while the store has long been live.
+  const awaited =
+    progress.ask.includes('generation') && seen.answers.generation === undefined
+      ? ANSWER_AWAITED_MS
+      : 0;
+  if (store.status === 'provisioning' && isLate(store, later(seen.now, -awaited)))
     return failAtDeadline(store, progress, progress.detail);
   if (store.status === 'failed') {
     // A failed store stays failed, with the newest reason, until it is live after all.
@@ -245,7 +252,10 @@ function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
       ...failed,
       status: 'failed',
       end: 'failed',
-      problem: seen.answers.diagnosis ?? describeTrouble(observation),
+      problem:
+        seen.answers.diagnosis ??
+        (store.status === 'failed' ? store.problem : null) ??
+        describeTrouble(observation),
       ask: ['diagnosis'],
     };
   }
@@ -358,14 +368,22 @@ function judgeLiving(store: StoreFacts, seen: Circumstances): Verdict {
     ...base,
     status: 'degraded',
     detail: trouble.words,
-    problem: seen.answers.diagnosis ?? trouble.problem,
+    problem: trouble.plain ? trouble.problem : (explainDegraded(store, seen) ?? trouble.problem),
     troubleSince: since,
-    ask: ['diagnosis'],
+    ask: trouble.plain ? [] : ['diagnosis'],
     judgeAgainAt: later(seen.now, TROUBLE_TOLERATED_MS),
   };
 }
 
+/** The diagnosis; until there is one, what was said before this process began to watch. */
+function explainDegraded(store: StoreFacts, seen: Circumstances): StoreProblem | null {
+  if (seen.answers.diagnosis !== undefined) return seen.answers.diagnosis;
+  return store.status === 'degraded' && seen.troubleSince === null ? store.problem : null;
+}
+
 type Trouble = {
+  /** True for what needs no look into the namespace. */
+  readonly plain: boolean;
   /** True for what passes by itself after a change or a pod's restart. */
   readonly tolerated: boolean;
   readonly words: string;
@@ -375,6 +393,7 @@ type Trouble = {
 function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
   if (sighting.kind !== 'present')
     return {
+      plain: true,
       tolerated: false,
       words: 'its Application is missing in the cluster',
       problem: {
@@ -386,6 +405,7 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
   const { observation } = sighting;
   if (observation.deletingSince !== null)
     return {
+      plain: true,
       tolerated: false,
       words: 'its Application is being deleted in the cluster',
       problem: {
@@ -396,18 +416,21 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
     };
   if (observation.health === 'Degraded')
     return {
+      plain: false,
       tolerated: false,
       words: 'Argo CD reports Degraded',
       problem: describeTrouble(observation),
     };
   if (observation.health !== 'Healthy')
     return {
+      plain: false,
       tolerated: true,
       words: `Argo CD reports ${observation.health}`,
       problem: describeTrouble(observation),
     };
   if (observation.sync !== 'Synced')
     return {
+      plain: false,
       tolerated: true,
       words:
         observation.sync === 'OutOfSync'
@@ -417,6 +440,7 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
     };
   if (!isOurSource(store, observation))
     return {
+      plain: true,
       tolerated: true,
       words: 'its Application points at another chart or values file',
       problem: {

@@ -94,6 +94,8 @@ const ASK_AGAIN_MS: Readonly<Record<Question, number>> = {
 const ASK_AGAIN_SETTLED_MS = 30_000;
 const ROOT_APPLICATION = 'shopyard-root';
 const AWAITING_TENANT = 'waiting for Argo CD to set up the tenant’s project';
+/** How long the first LIST may take before deadlines count without it. */
+const BLIND_TOLERATED_MS = 30_000;
 const POSITIONS_KEPT = 20_000;
 
 /** What the observer remembers of a store between judgements; losing it costs only time. */
@@ -129,6 +131,7 @@ export function createObserver(options: ObserverOptions): Observer {
   const { promise: leaseLost, reject: loseLease } = Promise.withResolvers<never>();
   leaseLost.catch(() => undefined);
   let stopped = false;
+  let startedAt = 0;
 
   // ── what is seen ──
 
@@ -196,6 +199,9 @@ export function createObserver(options: ObserverOptions): Observer {
       },
       troubleSince: memory.troubleSince,
     };
+    // The first LIST takes a moment: nobody fails for that.
+    if (seen.sighting.kind === 'unknown' && now.getTime() - startedAt < BLIND_TOLERATED_MS)
+      return null;
     const verdict = judgeStore(store, seen);
     if (verdict === null) {
       memories.delete(store.id);
@@ -423,6 +429,7 @@ export function createObserver(options: ObserverOptions): Observer {
   };
 
   const start = (): void => {
+    startedAt = clock().getTime();
     applications.start(mark);
     projects.start(startTick);
     timers.push(setInterval(wake, WAKE_EACH_MS), setInterval(startTick, TICK_EACH_MS));
