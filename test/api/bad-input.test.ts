@@ -178,6 +178,15 @@ describe('mass assignment', () => {
     },
   );
 
+  test('retry takes no fields at all', async () => {
+    const list = await api.request('GET', '/api/stores');
+    const [store] = list.body['stores'] as { id: string }[];
+    const problem = await refuse(() =>
+      api.request('POST', `/api/stores/${store?.id}/retry`, { body: { plan: 'large' } }),
+    );
+    expect(problem).toMatchObject({ status: 422, errors: [{ field: 'plan' }] });
+  });
+
   test('a change that names nothing', async () => {
     const list = await api.request('GET', '/api/stores');
     const [store] = list.body['stores'] as { id: string }[];

@@ -271,6 +271,13 @@ test('a slow client gets the newest of each store, and no more than that', async
   expect(slow.events.length).toBeLessThan(WRITTEN);
 });
 
+test('a HEAD is answered and holds nothing open', async () => {
+  const reply = await api.request('HEAD', '/api/events');
+  expect(reply.status).toBe(200);
+  expect(reply.headers.get('Content-Type')).toContain('text/event-stream');
+  expect(api.hub.clients).toBe(0);
+});
+
 test('closing ends every stream cleanly and takes no new one', async () => {
   const stream = await join();
   await api.hub.close();

@@ -34,6 +34,8 @@ export function platformRoutes(options: {
       summary: 'Follow changes as server-sent events; resumes after Last-Event-ID',
       answers: { 200: 'text/event-stream' },
       handle: ({ ctx, principal }) => {
+        if (ctx.method === 'HEAD')
+          return { status: 200, body: '', headers: { 'Content-Type': 'text/event-stream' } };
         const last = ctx.get('Last-Event-ID');
         ctx.respond = false;
         ctx.status = 200;

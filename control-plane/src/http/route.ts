@@ -61,12 +61,15 @@ export function route<Body = undefined, Query = undefined>(
   const { handle, ...rest } = description;
   return {
     ...rest,
-    run: (call) =>
-      handle({
+    run: (call) => {
+      if (rest.body === undefined) refuseFields(call.body);
+      return handle({
         ...call,
         body: check(rest.body, call.body),
+        // Nothing asked for, nothing read: probes and scrapers add parameters of their own.
         query: check(rest.query, call.query),
-      }),
+      });
+    },
   };
 }
 
@@ -76,6 +79,13 @@ function check<Output>(schema: z.ZodType<Output> | undefined, input: unknown): O
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   throw invalidRequest(result.error.issues.flatMap(describeIssue));
+}
+
+/** A route that takes no body takes no fields either: none is dropped in silence. */
+function refuseFields(input: unknown): void {
+  const fields = input !== null && typeof input === 'object' ? Object.keys(input) : [];
+  if (fields.length > 0)
+    throw invalidRequest(fields.map((field) => ({ field, message: 'No such field.' })));
 }
 
 /** A schema's complaint, with each unknown field under its own name. */
