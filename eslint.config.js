@@ -40,6 +40,11 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       '@typescript-eslint/only-throw-error': 'error',
+      // `const { unwanted: _, ...rest } = value` leaves a field out.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { varsIgnorePattern: '^_$', argsIgnorePattern: '^_$' },
+      ],
       eqeqeq: 'error',
       'no-restricted-syntax': [
         'error',

@@ -44,9 +44,7 @@ test('a released store: the same Application without its protection', async () =
 });
 
 test('a removed store: only its Application’s file goes', () => {
-  expect(act('remove')).toEqual([
-    { path: 'clusters/lab/apps/3/abc123-shop.yaml', content: null },
-  ]);
+  expect(act('remove')).toEqual([{ path: 'clusters/lab/apps/3/abc123-shop.yaml', content: null }]);
 });
 
 test('a purged store: its folder goes, a tombstone stays', async () => {
@@ -66,6 +64,11 @@ test('a new cluster’s folder and a tenant’s fence', async () => {
     // Sixteen shards are alike: two are enough to read.
     ({ path }) => !/(shards|apps)\/[2-9a-f]/.test(path),
   );
-  const tenant = renderTenant(sources, { ...address, cluster: 'lab', tenantId: 'abc123', tenant: 'acme' });
+  const tenant = renderTenant(sources, {
+    ...address,
+    cluster: 'lab',
+    tenantId: 'abc123',
+    tenant: 'acme',
+  });
   await expectGolden(golden('cluster'), written([...files, tenant]));
 });

@@ -63,7 +63,9 @@ export async function startControlPlaneProcess(options: {
     pid: child.pid ?? 0,
     ended,
     stop: () => end('SIGTERM'),
-    kill: async () => void (await end('SIGKILL')),
+    kill: async () => {
+      await end('SIGKILL');
+    },
   };
 }
 
@@ -162,7 +164,9 @@ export class ApiClient {
       });
       const decoder = new TextDecoder();
       let text = '';
-      for await (const chunk of response.body ?? []) {
+      const body: AsyncIterable<Uint8Array> | null = response.body;
+      if (body === null) return;
+      for await (const chunk of body) {
         text += decoder.decode(chunk, { stream: true });
         const blocks = text.split('\n\n');
         text = blocks.pop() ?? '';
