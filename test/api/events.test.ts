@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
-import { pruneEvents } from '../../control-plane/src/db/events.ts';
+import { parseCursor, pruneEvents, readEvents, START } from '../../control-plane/src/db/events.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { deleteToken } from '../../control-plane/src/db/tokens.ts';
 import { openStream, type EventStream } from './event-stream.ts';
@@ -121,6 +121,9 @@ describe('resuming', () => {
       // Its number is taken now, its commit comes after the next one's.
       await writeStatus(tx, [change]);
       await create('quick');
+      const cursor = parseCursor(stream.events[1]?.id ?? '');
+      expect(cursor).not.toBeNull();
+      expect(await readEvents(api.db, cursor ?? START), 'quick waits for slow').toEqual([]);
     });
     await until(() => namesOf(stream).length === 3);
     expect(namesOf(stream)).toEqual(['slow', 'slow', 'quick']);

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Accepted } from '../../control-plane/src/contract.ts';
 import { pruneIdempotency } from '../../control-plane/src/db/idempotency.ts';
 import { startApi, type Api } from './support.ts';
@@ -172,6 +173,37 @@ describe('a hundred at once', () => {
     expect(new Set(rows.map((row) => row.name)).size).toBe(rows.length);
     expect(new Set(rows.map((row) => row.host)).size).toBe(rows.length);
   });
+});
+
+test('a key that another process takes at the last moment wins: nothing of the loser stays', async () => {
+  const { tenantId } = await api.db
+    .selectFrom('tokens')
+    .select('tenantId')
+    .executeTakeFirstOrThrow();
+  let reply: ReturnType<typeof create> | undefined;
+  await other.db.transaction().execute(async (tx) => {
+    await tx
+      .insertInto('idempotency')
+      .values({
+        tenantId,
+        key: 'last-moment',
+        requestHash: 'of another request',
+        status: 202,
+        body: '{}',
+        createdAt: new Date(),
+      })
+      .execute();
+    reply = create('last-moment', { name: 'loser' });
+    // Its insert has come upon the key and waits to see what becomes of it.
+    await vi.waitFor(async () => {
+      const { rows } = await sql`
+        select 1 from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(api.db);
+      expect(rows).toHaveLength(1);
+    });
+  });
+  expect((await reply)?.body).toMatchObject({ code: 'idempotency_key_reused' });
+  expect(await countStores('loser')).toBe(0);
 });
 
 test('keys are forgotten after a day, not before', async () => {

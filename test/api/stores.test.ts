@@ -203,6 +203,21 @@ describe('changing', () => {
     expect(row.attempt).toBe(2);
   });
 
+  test('ten changes at once follow one another: no generation is lost, one operation counts', async () => {
+    const { store } = await createStore('busy');
+    const replies = await Promise.all(
+      Array.from({ length: 10 }, () => api.request('POST', `/api/stores/${store.id}/retry`)),
+    );
+    const accepted = replies.map((reply) => contract.Accepted.parse(reply.body));
+    expect(accepted.map((one) => one.store.generation).sort((a, b) => a - b)).toEqual([
+      2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+    ]);
+    const list = await api.request('GET', `/api/stores/${store.id}/operations`);
+    const { operations } = contract.OperationList.parse(list.body);
+    expect(operations.filter((one) => one.state === 'queued')).toMatchObject([{ generation: 11 }]);
+    expect(operations.filter((one) => one.state === 'superseded')).toHaveLength(10);
+  });
+
   test('a delete asked twice is one delete; nothing else goes while it runs', async () => {
     const { store, operation } = await createStore('leaving');
     const path = `/api/stores/${store.id}`;
