@@ -59,6 +59,8 @@ export async function writeStatus(tx: Tx, changes: readonly StatusChange[]): Pro
   }));
   // Two writers that change overlapping stores lock them in the same order.
   rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  // The ids once more, as a plain list: the planner knows its length, a record set's it does not.
+  const ids = rows.map((row) => row.id);
   const updated = await sql<StoreRow & { tenantSlug: string }>`
     with change as materialized (
       select c.* from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c(
@@ -68,7 +70,7 @@ export async function writeStatus(tx: Tx, changes: readonly StatusChange[]): Pro
         commit_position bigint, at timestamptz)
     ), locked as materialized (
       select s.id from stores s join change c on s.id = c.id and s.operation_id = c.operation_id
-      order by s.id for no key update of s
+      where s.id = any(${ids}) order by s.id for no key update of s
     )
     update stores s set
       status = c.status, stage = c.stage, detail = c.detail,
@@ -80,7 +82,7 @@ export async function writeStatus(tx: Tx, changes: readonly StatusChange[]): Pro
       commit_position = coalesce(c.commit_position, s.commit_position),
       updated_at = c.at
     from change c join locked l on l.id = c.id, tenants t
-    where s.id = c.id and t.id = s.tenant_id
+    where s.id = c.id and s.id = any(${ids}) and t.id = s.tenant_id
     returning s.*, t.slug as tenant_slug
   `.execute(tx);
   const current = new Map(updated.rows.map((row) => [row.id, row]));
