@@ -14,6 +14,7 @@ const forge = new EmbeddedForge({
   writePassword: 'write-password',
 });
 await forge.start();
+process.send?.({ forge: forge.pid });
 const branch = await openBranch({ remote: forge.remote, dir: join(PUSHER_DIR, 'pusher') });
 for (let count = 0; ; count += 1) {
   const batch = branch.begin();
@@ -21,5 +22,5 @@ for (let count = 0; ; count += 1) {
   await batch.commit([{ path, content: path }], META);
   const result = await batch.push();
   if (result.kind !== 'pushed') throw new Error(`the push was ${result.kind}`);
-  process.send?.(result.after);
+  process.send?.({ sha: result.after });
 }

@@ -9,6 +9,9 @@ import { PlatformError } from '../errors.ts';
 import { encodePacket, decodePackets, FLUSH_PACKET } from './pkt-line.ts';
 import type { RemoteSettings } from './types.ts';
 
+/** How our writer introduces itself. */
+export const WRITER_AGENT = 'shopyard';
+
 export type TransportLimits = {
   /** Until the answer is complete. */
   readonly timeoutMs: number;
@@ -53,7 +56,7 @@ export function createTransport(
       options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     return await fetch(request.url, {
       method: request.method,
-      headers: { 'user-agent': 'shopyard', ...request.headers, authorization },
+      headers: { 'user-agent': WRITER_AGENT, ...request.headers, authorization },
       ...(request.body === undefined ? {} : { body: new Uint8Array(request.body) }),
       redirect: 'manual',
       signal,
@@ -92,7 +95,7 @@ export function createTransport(
     http,
     url: base.href,
     async push({ ref, before, after, pack }) {
-      const command = `${before} ${after} ${ref}\0 report-status side-band-64k agent=shopyard`;
+      const command = `${before} ${after} ${ref}\0 report-status side-band-64k agent=${WRITER_AGENT}`;
       const body = Buffer.concat([encodePacket(command), FLUSH_PACKET, pack]);
       let response: Response;
       try {

@@ -1,0 +1,455 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { request as sendRequest } from 'node:http';
+import type { ClientRequest } from 'node:http';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  encodeBlob,
+  encodeCommit,
+  encodeTreeEntry,
+  FILE_MODE,
+  hashObject,
+} from '../git/objects.ts';
+import type { GitObject } from '../git/objects.ts';
+import { encodePack } from '../git/pack.ts';
+import { encodePacket, FLUSH_PACKET } from '../git/pkt-line.ts';
+import { createTransport } from '../git/transport.ts';
+import type { CommitSha, FileChange, RemoteSettings } from '../git/types.ts';
+import { callNativeGit, META, runNativeGit, startTestForge } from './testing.ts';
+import type { TestForge } from './testing.ts';
+
+let server: TestForge;
+beforeEach(async () => {
+  server = await startTestForge();
+});
+afterEach(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+async function push(test: TestForge, ...changes: FileChange[]): Promise<void> {
+  const branch = await test.open();
+  const batch = branch.begin();
+  await batch.commit(changes, META);
+  expect((await batch.push()).kind).toBe('pushed');
+}
+
+function file(path: string): FileChange {
+  return { path, content: `${path}\n` };
+}
+
+function addressOf(remote: RemoteSettings): string {
+  const url = new URL(remote.url);
+  url.username = remote.username;
+  url.password = remote.password;
+  return url.href;
+}
+
+function basic(user: string, password: string): Record<string, string> {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+const READ = basic('reader', 'read-password');
+const WRITE = basic('writer', 'write-password');
+
+async function ask(
+  path: string,
+  init: RequestInit = {},
+): Promise<{ status: number; text: string; headers: Headers }> {
+  const response = await fetch(new URL(path, server.forge.remote.url), init);
+  return { status: response.status, text: await response.text(), headers: response.headers };
+}
+
+/** How a request ends that must not succeed; an answer that stops in the middle is cut off. */
+async function awaitOutcome(request: ClientRequest): Promise<'answered' | 'refused' | 'cut off'> {
+  return await new Promise((done) => {
+    request.once('error', () => done('cut off'));
+    request.once('response', (response) => {
+      response.once('error', () => done('cut off'));
+      response.once('end', () => done(response.statusCode === 200 ? 'answered' : 'refused'));
+      response.resume();
+    });
+  });
+}
+
+/** Processes that work in the forge's folder. */
+function listGitProcesses(): string[] {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
+    try {
+      return readlinkSync(`/proc/${name}/cwd`).startsWith(server.forge.repositoryDir);
+    } catch {
+      return false;
+    }
+  });
+}
+
+describe('native git', () => {
+  test('clones as the reader, shallow and by protocol 2, and pushes as the writer', async () => {
+    await push(server, file('a'), file('b/c'));
+    const work = join(server.dir, 'work');
+    await callNativeGit('clone', '--quiet', '--depth=1', addressOf(server.forge.readRemote), work);
+    writeFileSync(join(work, 'new'), 'new');
+    runNativeGit(['-C', work, 'add', '.']);
+    runNativeGit(['-C', work, 'commit', '--quiet', '-m', 'By hand']);
+    await expect(callNativeGit('-C', work, 'push', '--quiet')).rejects.toThrow('403');
+    await callNativeGit('-C', work, 'push', '--quiet', addressOf(server.forge.remote), 'HEAD:main');
+    expect(server.git(['show', 'main:new'])).toBe('new');
+  });
+
+  test('may neither rewind nor delete the branch, nor push what fsck refuses', async () => {
+    await push(server, file('a'));
+    await push(server, file('b'));
+    const work = join(server.dir, 'work');
+    const address = addressOf(server.forge.remote);
+    await callNativeGit('clone', '--quiet', address, work);
+    await expect(
+      callNativeGit('-C', work, 'push', '--force', address, 'HEAD~1:main'),
+    ).rejects.toThrow('non-fast-forward');
+    await expect(callNativeGit('-C', work, 'push', address, ':main')).rejects.toThrow(
+      'deletion prohibited',
+    );
+    const empty = runNativeGit(['-C', work, 'hash-object', '-w', '--stdin'], 'x').trim();
+    const inner = runNativeGit(['-C', work, 'mktree'], `100644 blob ${empty}\tconfig\n`).trim();
+    const tree = runNativeGit(['-C', work, 'mktree'], `040000 tree ${inner}\t.git\n`).trim();
+    const bad = runNativeGit(['-C', work, 'commit-tree', '-p', 'HEAD', '-m', 'bad', tree]).trim();
+    await expect(callNativeGit('-C', work, 'push', address, `${bad}:main`)).rejects.toThrow(
+      'hasDotgit',
+    );
+    expect(server.git(['rev-list', '--count', 'main']).trim()).toBe('2');
+  });
+
+  test('pushes are told of, with the new tip, failed ones are not', async () => {
+    await push(server, file('a'));
+    const tip = server.git(['rev-parse', 'main']).trim();
+    await expect.poll(() => server.pushes).toEqual([{ branch: 'main', after: tip }]);
+    const work = join(server.dir, 'work');
+    const address = addressOf(server.forge.remote);
+    await callNativeGit('clone', '--quiet', address, work);
+    runNativeGit(['-C', work, 'commit', '--quiet', '--allow-empty', '-m', 'By hand']);
+    await expect(callNativeGit('-C', work, 'push', address, ':main')).rejects.toThrow();
+    await callNativeGit('-C', work, 'push', '--quiet', address, 'HEAD:main');
+    const next = server.git(['rev-parse', 'main']).trim();
+    await expect.poll(() => server.pushes.map((notice) => notice.after)).toEqual([tip, next]);
+  });
+});
+
+describe('requests', () => {
+  const READ_REFS = '/shopyard.git/info/refs?service=git-upload-pack';
+  const WRITE_REFS = '/shopyard.git/info/refs?service=git-receive-pack';
+
+  test.each([
+    ['nobody', READ_REFS, {}, 401],
+    ['a wrong password', READ_REFS, basic('reader', 'x'), 401],
+    ['an empty password', READ_REFS, basic('reader', ''), 401],
+    ['an unknown user', READ_REFS, basic('root', 'read-password'), 401],
+    ['the other user’s password', WRITE_REFS, basic('writer', 'read-password'), 401],
+    ['another scheme', READ_REFS, { authorization: 'Bearer write-password' }, 401],
+    ['the reader who wants to write', WRITE_REFS, READ, 403],
+    ['the reader', READ_REFS, READ, 200],
+    ['the writer', WRITE_REFS, WRITE, 200],
+  ])('%s asking %s', async (_, path, headers, status) => {
+    const answer = await ask(path, { headers });
+    expect(answer.status).toBe(status);
+    expect(answer.headers.has('www-authenticate')).toBe(status === 401);
+  });
+
+  test.each([
+    '/',
+    '/shopyard.git/',
+    '/shopyard.git/HEAD',
+    '/shopyard.git/config',
+    '/shopyard.git/objects/info/packs',
+    '/shopyard.git/info/refs',
+    '/shopyard.git/info/refs?service=git-upload-archive',
+    '/shopyard.git/%2e%2e/home/info/refs?service=git-upload-pack',
+    '/other.git/info/refs?service=git-upload-pack',
+  ])('%s is nothing, even for the writer', async (path) => {
+    expect((await ask(path, { headers: WRITE })).status).toBe(404);
+  });
+
+  test('a reader’s push is refused at the push itself too', async () => {
+    const answer = await ask('/shopyard.git/git-receive-pack', {
+      method: 'POST',
+      headers: { ...READ, 'content-type': 'application/x-git-receive-pack-request' },
+      body: '0000',
+    });
+    expect(answer.status).toBe(403);
+  });
+
+  test('bodies may be gzipped', async () => {
+    await push(server, file('a'));
+    const tip = server.git(['rev-parse', 'main']).trim();
+    const answer = await ask('/shopyard.git/git-upload-pack', {
+      method: 'POST',
+      headers: {
+        ...READ,
+        'content-type': 'application/x-git-upload-pack-request',
+        'content-encoding': 'gzip',
+      },
+      body: new Uint8Array(gzipSync(`0032want ${tip}\n00000009done\n`)),
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain('PACK');
+  });
+
+  test('are bounded in size, told or not', async () => {
+    await using small = await startTestForge({ limits: { maxRequestBytes: 1_000 } });
+    const url = `${small.forge.remote.url}/git-receive-pack`;
+    const headers = { ...WRITE, 'content-type': 'application/x-git-receive-pack-request' };
+    const told = await fetch(url, { method: 'POST', headers, body: 'x'.repeat(2_000) });
+    expect(told.status).toBe(413);
+    await told.body?.cancel();
+    const untold = sendRequest(url, { method: 'POST', headers });
+    const ended = awaitOutcome(untold);
+    for (let count = 0; count < 20; count += 1) untold.write('x'.repeat(500));
+    expect(['refused', 'cut off']).toContain(await ended);
+    untold.destroy();
+    await expect.poll(() => small.git(['count-objects'])).toContain('0 objects');
+  });
+
+  test('that stall are ended', async () => {
+    await using strict = await startTestForge({ limits: { requestTimeoutMs: 300 } });
+    const stalled = sendRequest(`${strict.forge.remote.url}/git-receive-pack`, {
+      method: 'POST',
+      headers: {
+        ...WRITE,
+        'content-type': 'application/x-git-receive-pack-request',
+        'content-length': 100,
+      },
+    });
+    const ended = awaitOutcome(stalled);
+    stalled.write('00');
+    expect(['refused', 'cut off']).toContain(await ended);
+    stalled.destroy();
+  });
+});
+
+describe('our writer’s push, taken without receive-pack', () => {
+  type Update = { ref?: string; before?: string; after: string; objects: readonly GitObject[] };
+
+  async function send({ ref = 'refs/heads/main', before, after, objects }: Update) {
+    const tip = server.git(['rev-parse', 'main']).trim();
+    return await createTransport(server.forge.remote).push({
+      ref,
+      before: before ?? tip,
+      after,
+      pack: encodePack(objects),
+    });
+  }
+
+  function makeCommit(files: Record<string, GitObject>, parent: string): GitObject[] {
+    const content = Buffer.concat(
+      Object.entries(files)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, { oid }]) => encodeTreeEntry({ name, mode: FILE_MODE, oid })),
+    );
+    const tree: GitObject = { type: 'tree', oid: hashObject('tree', content), content };
+    const commit = encodeCommit({
+      tree: tree.oid,
+      parents: [parent as CommitSha],
+      author: { ...META.author, at: META.at },
+      message: 'By hand',
+    });
+    return [commit, tree];
+  }
+
+  function nameOf([commit]: readonly GitObject[]): string {
+    return commit?.oid ?? '';
+  }
+
+  async function expectUntouched(outcome: Promise<unknown>, reason: RegExp): Promise<void> {
+    const before = server.git(['rev-parse', 'main']);
+    const packs = server.git(['count-objects', '-v']);
+    expect(await outcome).toMatchObject({
+      kind: 'rejected',
+      reason: expect.stringMatching(reason) as string,
+    });
+    expect(server.git(['rev-parse', 'main'])).toBe(before);
+    expect(server.git(['count-objects', '-v'])).toBe(packs);
+    expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
+  }
+
+  let tip: string;
+  beforeEach(async () => {
+    await push(server, file('a'));
+    tip = server.git(['rev-parse', 'main']).trim();
+  });
+
+  test('moves the branch when all is there', async () => {
+    const blob = encodeBlob('x');
+    const objects = makeCommit({ x: blob }, tip);
+    expect(await send({ after: nameOf(objects), objects: [...objects, blob] })).toEqual({
+      kind: 'accepted',
+    });
+    expect(server.git(['show', 'main:x'])).toBe('x');
+    await expect.poll(() => server.pushes.at(-1)?.after).toBe(nameOf(objects));
+  });
+
+  test('is refused when an object is missing', async () => {
+    const objects = makeCommit({ x: encodeBlob('not sent') }, tip);
+    await expectUntouched(send({ after: nameOf(objects), objects }), /^unpack index-pack failed/);
+  });
+
+  test('is refused when the commit itself is missing', async () => {
+    const objects = makeCommit({}, tip);
+    await expectUntouched(send({ after: '1'.repeat(40), objects }), /non-fast-forward/);
+  });
+
+  test('is refused when its parent is missing', async () => {
+    const blob = encodeBlob('x');
+    const objects = [...makeCommit({ x: blob }, '2'.repeat(40)), blob];
+    await expectUntouched(send({ after: nameOf(objects), objects }), /^unpack index-pack failed/);
+  });
+
+  test('is refused when fsck finds fault', async () => {
+    const blob = encodeBlob('x');
+    const objects = [...makeCommit({ '.git': blob }, tip), blob];
+    await expectUntouched(send({ after: nameOf(objects), objects }), /^unpack index-pack failed/);
+  });
+
+  test('is refused when it would rewind the branch, or leave it', async () => {
+    await push(server, file('b'));
+    const blob = encodeBlob('x');
+    const objects = [...makeCommit({ x: blob }, tip), blob];
+    await expectUntouched(send({ after: nameOf(objects), objects }), /non-fast-forward/);
+    await expectUntouched(send({ after: tip, objects }), /non-fast-forward/);
+  });
+
+  test('is refused when the old commit is not the tip', async () => {
+    await push(server, file('b'));
+    const blob = encodeBlob('x');
+    const objects = [...makeCommit({ x: blob }, tip), blob];
+    const before = server.git(['rev-parse', 'main']);
+    expect(await send({ before: tip, after: nameOf(objects), objects })).toMatchObject({
+      kind: 'rejected',
+      reason: 'failed to update ref',
+    });
+    expect(server.git(['rev-parse', 'main'])).toBe(before);
+  });
+
+  test('may not name another ref, nor the branch as anything but a commit', async () => {
+    const blob = encodeBlob('x');
+    const objects = [...makeCommit({ x: blob }, tip), blob];
+    await expectUntouched(send({ after: blob.oid, objects }), /non-fast-forward/);
+    const other = await send({ ref: 'refs/heads/../../config', after: nameOf(objects), objects });
+    expect(other).toMatchObject({ kind: 'rejected', reason: 'funny refname' });
+    expect(server.git(['rev-parse', 'main']).trim()).toBe(tip);
+  });
+
+  test('that breaks off in its pack leaves nothing', async () => {
+    const blob = encodeBlob('x'.repeat(100_000));
+    const objects = [...makeCommit({ x: blob }, tip), blob];
+    const command = `${tip} ${nameOf(objects)} refs/heads/main\0 report-status side-band-64k agent=shopyard`;
+    const body = Buffer.concat([encodePacket(command), FLUSH_PACKET, encodePack(objects)]);
+    const broken = sendRequest(`${server.forge.remote.url}/git-receive-pack`, {
+      method: 'POST',
+      headers: {
+        ...WRITE,
+        'content-type': 'application/x-git-receive-pack-request',
+        'content-length': body.length,
+      },
+    });
+    broken.on('error', () => undefined);
+    broken.write(body.subarray(0, 400));
+    const objectsDir = join(server.forge.repositoryDir, 'objects');
+    const countQuarantines = (): number =>
+      readdirSync(objectsDir).filter((name) => name.startsWith('tmp_objdir-')).length;
+    await expect.poll(countQuarantines).toBe(1);
+    broken.destroy();
+    await expect.poll(countQuarantines).toBe(0);
+    expect(server.git(['rev-parse', 'main']).trim()).toBe(tip);
+  });
+});
+
+describe('starting and stopping', () => {
+  test('a taken port is told with the setting to change', async () => {
+    const { port } = new URL(server.forge.remote.url);
+    await expect(startTestForge({ port: Number(port) })).rejects.toMatchObject({
+      code: 'port_taken',
+      field: 'SHOPYARD_FORGE_PORT',
+    });
+  });
+
+  test('without git it says what to install', async () => {
+    const path = process.env['PATH'];
+    process.env['PATH'] = server.dir;
+    try {
+      await expect(startTestForge()).rejects.toMatchObject({ code: 'git_missing' });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
+  test('a second start keeps the repository and its address', async () => {
+    await push(server, file('a'));
+    const { url } = server.forge.remote;
+    await server.forge.stop();
+    await server.forge.start();
+    expect(server.forge.remote.url).toBe(url);
+    await push(server, file('b'));
+    expect(server.git(['ls-tree', '--name-only', 'main'])).toBe('a\nb\n');
+  });
+
+  test('stop lets a running push end and leaves no process', async () => {
+    await push(server, file('a'));
+    writeFileSync(
+      join(server.forge.repositoryDir, 'hooks', 'pre-receive'),
+      '#!/bin/sh\nsleep 1\n',
+      { mode: 0o755 },
+    );
+    const branch = await server.open();
+    const batch = branch.begin();
+    await batch.commit([file('b')], META);
+    const pushed = batch.push();
+    await expect.poll(() => listGitProcesses().length).toBeGreaterThan(0);
+    await server.forge.stop();
+    expect(listGitProcesses()).toEqual([]);
+    expect(await pushed).toMatchObject({ kind: 'pushed' });
+  });
+
+  test('locks that a killed push left are removed, those of a living one are not', async () => {
+    await push(server, file('a'));
+    await server.forge.stop();
+    const { repositoryDir } = server.forge;
+    const lock = join(repositoryDir, 'refs', 'heads', 'main.lock');
+    writeFileSync(lock, '');
+    writeFileSync(join(repositoryDir, 'packed-refs.lock'), '');
+    mkdirSync(join(repositoryDir, 'objects', 'tmp_objdir-incoming-abc'));
+    const holder = spawn('sleep', ['600'], { cwd: repositoryDir });
+    await once(holder, 'spawn');
+    const starting = server.forge.start();
+    const early = await Promise.race([
+      starting.then(() => 'started'),
+      new Promise((done) => setTimeout(done, 700, 'waiting')),
+    ]);
+    expect(early).toBe('waiting');
+    holder.kill();
+    await starting;
+    await push(server, file('b'));
+    expect(server.git(['ls-tree', '--name-only', 'main'])).toBe('a\nb\n');
+    expect(
+      readdirSync(join(repositoryDir, 'objects')).filter((name) => name.startsWith('tmp')),
+    ).toEqual([]);
+  });
+
+  test('many pushes are joined into few packs beside them', async () => {
+    const branch = await server.open();
+    for (let count = 0; count < 70; count += 1) {
+      const batch = branch.begin();
+      await batch.commit([file(`a/${String(count)}`)], META);
+      await batch.push();
+    }
+    const countPacks = (): number =>
+      readdirSync(join(server.forge.repositoryDir, 'objects', 'pack')).filter((name) =>
+        name.endsWith('.pack'),
+      ).length;
+    await expect.poll(countPacks, { timeout: 20_000 }).toBeLessThan(20);
+    const young = await server.open();
+    expect((await young.tree.list('a'))?.length).toBe(70);
+    expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
+    expect(server.warnings).toEqual([]);
+  });
+});
