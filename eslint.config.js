@@ -12,6 +12,7 @@ export default tseslint.config(
       '.shopyard/',
       '**/.svelte-kit/',
       '**/golden/',
+      '**/build/',
       '**/*.cjs',
     ],
   },

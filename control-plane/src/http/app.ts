@@ -19,6 +19,7 @@ import { readBody } from './body.ts';
 import type { Hub } from './hub.ts';
 import type { Metrics } from './metrics.ts';
 import { platformRoutes, type Probe } from './platform.ts';
+import { isApiPath, type PortalMount } from './portal.ts';
 import { describeProblem, notFound, RequestProblem, type ProblemAnswer } from './problem.ts';
 import type { Route } from './route.ts';
 import { storeRoutes } from './stores.ts';
@@ -43,6 +44,8 @@ export type AppOptions = {
   readonly limits: TenantLimits;
   /** How long a change may take before it counts as failed, in milliseconds; default 10 min. */
   readonly deadlineMs?: number;
+  /** Serves what is not the API's; without it such paths are not found. */
+  readonly portal?: PortalMount | null;
 };
 
 /** What travels with a request. */
@@ -79,7 +82,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
 }
 
 export function createApp(options: AppOptions): Koa {
-  const { db, clock, ids, logger, metrics } = options;
+  const { db, clock, ids, logger, metrics, portal = null } = options;
   const app = new Koa();
   const router = new Router();
   const authenticate = createAuthenticator({ db, clock });
@@ -93,7 +96,8 @@ export function createApp(options: AppOptions): Koa {
     state.requestId = chooseRequestId(ctx.get('X-Request-Id'), ids);
     ctx.set('X-Request-Id', state.requestId);
     const started = performance.now();
-    await exit(ctx, next, logger);
+    if (portal !== null && !isApiPath(ctx.path)) await portal(ctx);
+    else await exit(ctx, next, logger);
     record(ctx, started, logger, metrics);
   });
   app.use(router.routes());
@@ -210,12 +214,13 @@ function writeProblem(ctx: Context, problem: ProblemAnswer): void {
 function record(ctx: Context, started: number, logger: Logger, metrics: Metrics): void {
   const { requestId, principal, problem } = readState(ctx);
   const seconds = (performance.now() - started) / 1000;
-  const template = typeof ctx['_matchedRoute'] === 'string' ? ctx['_matchedRoute'] : 'none';
+  const matched = typeof ctx['_matchedRoute'] === 'string' ? ctx['_matchedRoute'] : null;
+  const template = matched ?? (isApiPath(ctx.path) ? 'none' : 'portal');
   metrics.request({ method: ctx.method, route: template, status: ctx.status }, seconds);
   if (problem !== null && ctx.method === 'POST' && template === '/api/stores')
     metrics.creationError(problem);
-  const probing = template === '/healthz' || template === '/readyz' || template === '/metrics';
-  logger[probing ? 'debug' : 'info'](
+  const isRoutine = /^\/(healthz|readyz|metrics|_app\/.*)$/.test(ctx.path);
+  logger[isRoutine ? 'debug' : 'info'](
     {
       request: requestId,
       method: ctx.method,
