@@ -1,6 +1,7 @@
 /** The observer's questions to the database, each one statement whatever the number of stores. */
 import { sql } from 'kysely';
 import type { Db, Tx } from './open.ts';
+import { lockStoresOf } from './status.ts';
 import type { StoreFacts } from '../domain/lifecycle.ts';
 import type { Action, OperationState } from '../domain/store.ts';
 
@@ -178,6 +179,10 @@ export async function stepOperations(
   steps: readonly OperationStep[],
 ): Promise<Set<string>> {
   if (steps.length === 0) return new Set();
+  await lockStoresOf(
+    tx,
+    steps.map((step) => step.operationId),
+  );
   const rows = steps.map((step) => ({
     id: step.operationId,
     from_state: step.from.state,

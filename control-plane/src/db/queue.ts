@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { checkLease, type Lease } from './leases.ts';
 import type { Db, Tx } from './open.ts';
-import { writeStatus, type StatusChange } from './status.ts';
+import { lockStoresOf, writeStatus, type StatusChange } from './status.ts';
 import type { Action, OperationKind, StoreSpec } from '../domain/store.ts';
 
 export type QueuedOperation = {
@@ -108,6 +108,7 @@ export async function failOperation(
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     await checkLease(tx, lease);
+    await lockStoresOf(tx, [operation.id]);
     await tx
       .updateTable('operations')
       .set({
@@ -216,6 +217,10 @@ async function recordOperations(tx: Tx, settlement: Settlement, first: number): 
   }));
   const rows = [...published, ...unchanged];
   if (rows.length === 0) return 0;
+  await lockStoresOf(
+    tx,
+    rows.map((row) => row.id),
+  );
   // An operation that was superseded while its commit was under way keeps its state.
   const settled = await sql<SettledRow>`
     update operations o set

@@ -36,6 +36,19 @@ export type StatusChange = {
   readonly at: Date;
 };
 
+/**
+ * Locks the stores of these operations. Who is about to change operations and then their stores
+ * calls it first: a request holds the store before it supersedes its operations, and two who take
+ * them the other way round would wait for each other.
+ */
+export async function lockStoresOf(tx: Tx, operationIds: readonly string[]): Promise<void> {
+  await sql`
+    select 1 from stores s
+    where s.id = any(array(select o.store_id from operations o where o.id = any(${operationIds})))
+    order by s.id for no key update of s
+  `.execute(tx);
+}
+
 /** Writes the changes; returns the rows as they are now (those whose operation was still current). */
 export async function writeStatus(tx: Tx, changes: readonly StatusChange[]): Promise<StoreRow[]> {
   if (changes.length === 0) return [];
