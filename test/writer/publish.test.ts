@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Branch } from '../../control-plane/src/git/types.ts';
+import { readCommitTrailers } from '../../control-plane/src/domain/commit-message.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
 import { startLoop, type RunningLoop } from '../../control-plane/src/reconcile/loop.ts';
 import {
@@ -268,6 +269,53 @@ test('an operation that cannot be planned fails alone, with the reason', async (
     status: 'failed',
     errorCode: 'template_missing',
   });
+});
+
+test('while Argo CD does not answer, pushes go on and are told together', async () => {
+  await insertTenant(database.db);
+  const gate = Promise.withResolvers<undefined>();
+  const publisher = startWriter({
+    relay: async (push) => {
+      relayed.push(push);
+      await gate.promise;
+    },
+  });
+  const created: string[] = [];
+  for (const name of ['one', 'two', 'three']) {
+    const { operationId } = await insertStore(database.db, { name });
+    publisher.wake();
+    await waitForState(operationId, 'waiting');
+    created.push(operationId);
+  }
+  // The seed's is under way; the creates' wait, and go out as one.
+  expect(relayed).toHaveLength(1);
+  gate.resolve(undefined);
+  await vi.waitFor(() => expect(relayed).toHaveLength(2));
+  const [first, second] = relayed;
+  expect(second?.before).toBe(first?.after);
+  expect(second?.after).toBe((await repository.git('rev-parse', 'main')).trim());
+  expect(second?.commits.map((commit) => readCommitTrailers(commit.message).operationId)).toEqual(
+    created,
+  );
+});
+
+test('a stop waits for the call to Argo CD that is under way, not for those behind it', async () => {
+  await insertTenant(database.db);
+  const gate = Promise.withResolvers<undefined>();
+  const publisher = startWriter({
+    relay: async (push) => {
+      relayed.push(push);
+      await gate.promise;
+    },
+  });
+  const { operationId } = await insertStore(database.db);
+  publisher.wake();
+  await waitForState(operationId, 'waiting');
+  expect(relayed).toHaveLength(1);
+  const stopping = loops[0]?.stop();
+  gate.resolve(undefined);
+  await stopping;
+  expect(relayed).toHaveLength(1);
 });
 
 test('two writers on one branch: one holds the lease, and is replaced when it stops', async () => {

@@ -80,6 +80,8 @@ const IDLE_MS = 1_000;
 /** How often the branch is looked at for people's pushes when nobody tells of them. */
 const POLL_MS = 30_000;
 const ATTEMPTS = 10;
+/** Commits told of in one call, at most. */
+const RELAYED_COMMITS = 5_000;
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const bell = createBell();
@@ -93,7 +95,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     async run(lease, signal) {
       const branch = await options.openBranch(signal);
-      const session = new Session(options, lease, branch, signal);
+      const relay = new Relay(options.relay);
+      const session = new Session(options, lease, branch, relay, signal);
       await session.start();
       let polledAt = performance.now();
       while (!signal.aborted) {
@@ -106,7 +109,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }
         if (!(await session.publishNext())) await bell.wait(IDLE_MS, signal);
       }
-      await session.relayed;
+      await relay.stop();
     },
   };
 }
@@ -117,19 +120,71 @@ type Planned = {
   readonly tenants: QueuedTenant[];
 };
 
+/**
+ * Tells of pushes, one call at a time, beside the next batch. What comes while a call is under way
+ * goes out together in the next: an Argo CD that does not answer holds up nothing, and what waits
+ * for it does not grow.
+ */
+class Relay {
+  readonly #send: (push: Push) => Promise<void>;
+  #waiting: Push | null = null;
+  #sending: Promise<void> | null = null;
+
+  constructor(send: (push: Push) => Promise<void>) {
+    this.#send = send;
+  }
+
+  add(push: Push): void {
+    this.#waiting = this.#waiting === null ? push : joinPushes(this.#waiting, push);
+    this.#sending ??= this.#sendAll();
+  }
+
+  /** Waits for the call that is under way; Argo CD finds the rest by itself. */
+  async stop(): Promise<void> {
+    this.#waiting = null;
+    await this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#waiting !== null) {
+      const push = this.#waiting;
+      this.#waiting = null;
+      await this.#send(push);
+    }
+    this.#sending = null;
+  }
+}
+
+/** Without commits it says that anything may have changed: of a gap, or of too much. */
+function joinPushes(earlier: Push, later: Push): Push {
+  const commits = [...earlier.commits, ...later.commits];
+  const isWhole =
+    earlier.after === later.before &&
+    earlier.commits.length > 0 &&
+    later.commits.length > 0 &&
+    commits.length <= RELAYED_COMMITS;
+  return { before: earlier.before, after: later.after, commits: isWhole ? commits : [] };
+}
+
 /** One run under one lease on one open branch. */
 class Session {
   readonly #options: PublisherOptions;
   readonly #lease: Lease;
   readonly #branch: Branch;
+  readonly #relay: Relay;
   readonly #signal: AbortSignal;
-  /** Relays run one after another, beside the next batch. */
-  relayed: Promise<void> = Promise.resolve();
 
-  constructor(options: PublisherOptions, lease: Lease, branch: Branch, signal: AbortSignal) {
+  constructor(
+    options: PublisherOptions,
+    lease: Lease,
+    branch: Branch,
+    relay: Relay,
+    signal: AbortSignal,
+  ) {
     this.#options = options;
     this.#lease = lease;
     this.#branch = branch;
+    this.#relay = relay;
     this.#signal = signal;
   }
 
@@ -187,7 +242,7 @@ class Session {
       tenants: [],
     });
     logger.info({ commits: result.commits.length, settled }, 'read commits from the branch');
-    this.#relay({ before: acknowledged, after: tip, commits: result.commits });
+    this.#relay.add({ before: acknowledged, after: tip, commits: result.commits });
   }
 
   /** Plans on the tip, pushes, settles; on any doubt reads the branch again and starts over. */
@@ -223,7 +278,7 @@ class Session {
         unchanged: planned.unchanged,
         tenants: planned.tenants,
       });
-      if (result.kind === 'pushed') this.#relay({ ...result, commits: planned.commits });
+      if (result.kind === 'pushed') this.#relay.add({ ...result, commits: planned.commits });
       return null;
     } catch (error) {
       if (error instanceof PlatformError && error.retryable && error.code !== 'lease_lost') {
@@ -325,10 +380,6 @@ class Session {
   }): Promise<number> {
     const { db, repository, clock } = this.#options;
     return settle(db, this.#lease, { repository, ...what, at: clock() });
-  }
-
-  #relay(push: Push): void {
-    this.relayed = this.relayed.then(() => this.#options.relay(push));
   }
 }
 
