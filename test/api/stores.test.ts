@@ -250,6 +250,24 @@ describe('changing', () => {
     expect(again.body).toMatchObject({ code: 'store_deleting', errors: [{ field: 'name' }] });
   });
 
+  test('a delete that failed is taken up where it stopped when it is asked for again', async () => {
+    const { store } = await createStore('half-gone');
+    const path = `/api/stores/${store.id}`;
+    const first = contract.Accepted.parse((await api.request('DELETE', path)).body);
+    await api.db
+      .updateTable('operations')
+      .set({ state: 'failed', action: 'purge', errorCode: 'unsafe_path', errorMessage: 'No.' })
+      .where('id', '=', first.operation.id)
+      .execute();
+    const reply = await api.request('DELETE', path);
+    expect(reply.status).toBe(202);
+    const again = contract.Accepted.parse(reply.body);
+    expect(again.operation).toMatchObject({ kind: 'delete', action: 'purge', state: 'queued' });
+    expect(again.operation.id).not.toBe(first.operation.id);
+    expect(again.store).toMatchObject({ status: 'deleting', error: null });
+    expect(contract.Accepted.parse((await api.request('DELETE', path)).body)).toEqual(again);
+  });
+
   test('a deleted store is gone: 404 for changes, hidden in the list, its name free', async () => {
     const { store } = await createStore('gone');
     await api.db

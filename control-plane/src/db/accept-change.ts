@@ -25,7 +25,8 @@ import type { StoreWithTenant } from './stores.ts';
 import type { Principal } from './tokens.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
-import { decideChange, type Change } from '../domain/request.ts';
+import { decideChange, type Change, type ChangeDecision } from '../domain/request.ts';
+import type { Action } from '../domain/store.ts';
 
 export type ChangeRequest = {
   readonly principal: Principal;
@@ -63,6 +64,15 @@ async function tryChange(options: AcceptorOptions, request: ChangeRequest): Prom
           const operations = await findOperations(tx, [store.operationId]);
           const operation = operations.get(store.operationId);
           if (operation === undefined) throw new Error(`Store ${store.id} has no operation.`);
+          // A delete that could not be written would hold the store for ever: asking again resumes it.
+          if (operation.kind === 'delete' && operation.state === 'failed') {
+            const { plan, domain, host, url, generation, attempt } = store;
+            const again = { plan, domain, host, url, generation, attempt };
+            const now = options.clock();
+            const change = { ...again, operation: operation.kind, action: operation.action };
+            const body = await recordChange(tx, options, request, store, change, now);
+            return keep(tx, request.key, 202, body, now);
+          }
           const body = {
             store: viewStore(store, store.tenantSlug),
             operation: viewOperation(operation),
@@ -73,7 +83,9 @@ async function tryChange(options: AcceptorOptions, request: ChangeRequest): Prom
         case 'change': {
           wanted.host = decision.host;
           const now = options.clock();
-          const body = await recordChange(tx, options, request, store, decision, now);
+          const action: Action = decision.operation === 'delete' ? 'release' : decision.operation;
+          const change = { ...decision, action };
+          const body = await recordChange(tx, options, request, store, change, now);
           return keep(tx, request.key, 202, body, now);
         }
       }
@@ -119,18 +131,23 @@ async function keep(
   return { kind: 'accepted', status, body, replayed: false };
 }
 
+/** What the store becomes, and the first commit of the operation that makes it so. */
+type RecordedChange = Omit<Extract<ChangeDecision, { kind: 'change' }>, 'kind'> & {
+  readonly action: Action;
+};
+
 /** A new operation takes the store over: earlier ones that are still under way are superseded. */
 async function recordChange(
   tx: Tx,
   options: AcceptorOptions,
   request: ChangeRequest,
   store: StoreWithTenant,
-  decision: Extract<ReturnType<typeof decideChange>, { kind: 'change' }>,
+  change: RecordedChange,
   now: Date,
 ): Promise<Accepted> {
   const operationId = options.ids.operation();
-  const leaving = decision.operation === 'delete';
-  const { plan, domain, host, url, generation, attempt } = decision;
+  const leaving = change.operation === 'delete';
+  const { plan, domain, host, url, generation, attempt } = change;
   const next: StoreRow = { ...store, plan, domain, host, url, generation, attempt, operationId };
   await tx
     .updateTable('stores')
@@ -148,8 +165,8 @@ async function recordChange(
     storeId: store.id,
     tenantId: store.tenantId,
     cluster: store.cluster,
-    kind: decision.operation,
-    action: decision.operation === 'delete' ? 'release' : decision.operation,
+    kind: change.operation,
+    action: change.action,
     state: 'queued',
     generation,
     requestedBy: request.principal.id,
