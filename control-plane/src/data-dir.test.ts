@@ -30,6 +30,12 @@ test('takes over from a process that is gone, or whose id is somebody else’s n
   takeDataDir(folder);
 });
 
+test('makes its secrets anew when a kill left half of them', () => {
+  writeFileSync(join(folder, 'secrets.json'), '');
+  const { secrets } = takeDataDir(folder);
+  expect(secrets.forgeRead).toHaveLength(48);
+});
+
 test('names the setting when the folder cannot be made', () => {
   writeFileSync(join(folder, 'file'), '');
   expect(() => takeDataDir(join(folder, 'file', 'data'))).toThrow(/cannot be used/);

@@ -3,7 +3,7 @@
  * embedded Postgres would stop it under each other. (To scale out, share a DATABASE_URL instead.)
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { describeError, PlatformError } from './errors.ts';
@@ -48,12 +48,14 @@ export function takeDataDir(path: string): DataDir {
 
 function ensureSecrets(file: string): DataDir['secrets'] {
   const text = readFileIfThere(file);
-  if (text !== null) return Secrets.parse(JSON.parse(text));
+  // Empty: killed before it was written, so nobody knows them yet.
+  if (text !== null && text !== '') return Secrets.parse(JSON.parse(text));
   const secrets = {
     forgeRead: randomBytes(24).toString('hex'),
     forgeWrite: randomBytes(24).toString('hex'),
   };
-  writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flush: true });
+  writeFileSync(`${file}.new`, JSON.stringify(secrets), { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
   return secrets;
 }
 

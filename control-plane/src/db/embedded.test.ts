@@ -1,4 +1,6 @@
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -36,6 +38,31 @@ test('keeps its data over a stop, and adopts a server that was left running', as
   expect(third.url).toBe(second.url);
   expect(await ask(third.url, 'select count(*)::int as n from kept')).toEqual([{ n: 0 }]);
   await third.stop();
+});
+
+const START = `
+  const { startEmbeddedPostgres } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)});
+  await startEmbeddedPostgres(process.argv.at(-1));
+`;
+
+test('starts after a first start that was killed while it set the folder up', async () => {
+  const root = join(folder, 'postgres');
+  await mkdir(root);
+  const first = spawn(process.execPath, ['--input-type=module', '-e', START, root], {
+    detached: true,
+    stdio: 'ignore',
+  });
+  await once(first, 'spawn');
+  // initdb writes this file first.
+  await expect
+    .poll(async () => (await readdir(root, { recursive: true })).join(), { interval: 5 })
+    .toContain('PG_VERSION');
+  process.kill(-(first.pid ?? 0), 'SIGKILL');
+  await once(first, 'exit');
+  const server = await startEmbeddedPostgres(root);
+  expect(await ask(server.url, 'select 1 as n')).toEqual([{ n: 1 }]);
+  await server.stop();
+  expect((await readdir(root)).toSorted()).toEqual(['data', 'log', 'password']);
 });
 
 test.runIf(process.getuid?.() === 0)(

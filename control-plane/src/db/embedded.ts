@@ -7,7 +7,17 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -49,27 +59,8 @@ export async function startEmbeddedPostgres(
   const as = user ?? {};
   const password = await readOrMakePassword(join(root, 'password'));
 
-  if (!(await exists(join(data, 'PG_VERSION')))) {
-    const passwordFile = join(root, 'initdb-password');
-    await writeFile(passwordFile, password, { mode: 0o600 });
-    if (user !== null) await chown(passwordFile, user.uid, user.gid);
-    await run(
-      initdb,
-      [
-        `--pgdata=${data}`,
-        '--username=postgres',
-        '--auth=scram-sha-256',
-        `--pwfile=${passwordFile}`,
-      ].concat(['--encoding=UTF8', '--locale=C', '--no-instructions']),
-      { ...as, cwd: root },
-    ).catch((error: unknown) => {
-      throw new PlatformError(
-        'postgres_init_failed',
-        `The embedded Postgres could not be set up in ${data}: ${lastLine(error)}`,
-        { field: 'SHOPYARD_DATA_DIR', cause: error },
-      );
-    });
-  }
+  if (!(await exists(join(data, 'PG_VERSION'))))
+    await createCluster(initdb, root, { data, password, user });
 
   let port = await findRunningPort(pg_ctl, data, as);
   const adopted = port !== null;
@@ -107,6 +98,43 @@ export async function startEmbeddedPostgres(
       await run(pg_ctl, ['stop', '-w', '-m', 'fast', '-D', data], { ...as, cwd: root });
     },
   };
+}
+
+/** Made aside and moved in whole: a start that is killed in between leaves nothing that looks done. */
+async function createCluster(
+  initdb: string,
+  root: string,
+  {
+    data,
+    password,
+    user,
+  }: { readonly data: string; readonly password: string; readonly user: User | null },
+): Promise<void> {
+  for (const name of await readdir(root))
+    if (name.startsWith('initdb-')) await rm(join(root, name), { recursive: true, maxRetries: 5 });
+  const aside = await mkdtemp(join(root, 'initdb-'));
+  const passwordFile = join(aside, 'password');
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  if (user !== null)
+    for (const path of [aside, passwordFile]) await chown(path, user.uid, user.gid);
+  await run(
+    initdb,
+    [
+      `--pgdata=${join(aside, 'data')}`,
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+    ].concat(['--encoding=UTF8', '--locale=C', '--no-instructions']),
+    { ...user, cwd: root },
+  ).catch((error: unknown) => {
+    throw new PlatformError(
+      'postgres_init_failed',
+      `The embedded Postgres could not be set up in ${data}: ${lastLine(error)}`,
+      { field: 'SHOPYARD_DATA_DIR', cause: error },
+    );
+  });
+  await rename(join(aside, 'data'), data);
+  await rm(aside, { recursive: true });
 }
 
 async function findBinaries(): Promise<Binaries> {
@@ -174,17 +202,13 @@ async function refuseClosedParent(folder: string, user: User): Promise<void> {
 
 async function readOrMakePassword(file: string): Promise<string> {
   try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      const password = randomBytes(24).toString('hex');
-      await handle.writeFile(password);
-      await handle.sync();
-      return password;
-    } finally {
-      await handle.close();
-    }
+    const kept = await readFile(file, 'utf8').catch(() => '');
+    if (kept !== '') return kept;
+    const password = randomBytes(24).toString('hex');
+    await writeFile(`${file}.new`, password, { mode: 0o600, flush: true });
+    await rename(`${file}.new`, file);
+    return password;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return readFile(file, 'utf8');
     throw new PlatformError(
       'data_dir_unusable',
       `${file} cannot be written: ${describeError(error)}`,
