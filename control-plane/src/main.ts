@@ -12,7 +12,7 @@ import { readConfig, type Config } from './config.ts';
 import { takeDataDir, type DataDir } from './data-dir.ts';
 import { startEmbeddedPostgres } from './db/embedded.ts';
 import { checkLease } from './db/leases.ts';
-import { connectDatabase, migrate, openDatabase, type Db } from './db/open.ts';
+import { migrate, openDatabase, type Db } from './db/open.ts';
 import { ensureBootstrapToken } from './db/tokens.ts';
 import { createIds, type Ids } from './domain/ids.ts';
 import { describeError, PlatformError } from './errors.ts';
@@ -181,10 +181,9 @@ async function startDatabase(config: Config, cleanup: AsyncDisposableStack): Pro
     cleanup.defer(() => server.stop());
     url = server.url;
   }
+  await migrate(url);
   const db = openDatabase(url);
   cleanup.defer(() => db.destroy());
-  await connectDatabase(db);
-  await migrate(db);
   return db;
 }
 

@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Accepted } from '../../control-plane/src/contract.ts';
 import { pruneIdempotency } from '../../control-plane/src/db/idempotency.ts';
+import { countWaiting } from '../support/postgres.ts';
 import { startApi, type Api } from './support.ts';
 
 let api: Api;
@@ -196,10 +196,7 @@ test('a key that another process takes at the last moment wins: nothing of the l
     reply = create('last-moment', { name: 'loser' });
     // Its insert has come upon the key and waits to see what becomes of it.
     await vi.waitFor(async () => {
-      const { rows } = await sql`
-        select 1 from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(api.db);
-      expect(rows).toHaveLength(1);
+      expect(await countWaiting(api.db)).toBe(1);
     });
   });
   expect((await reply)?.body).toMatchObject({ code: 'idempotency_key_reused' });

@@ -121,9 +121,9 @@ async function makeDatabase(
   await admin.query(`create database ${pg.escapeIdentifier(name)}`);
   await admin.end();
   const url = serverUrl.replace(/[^/]+$/, name);
+  await migrate(url);
   const db = openDatabase(url);
   try {
-    await migrate(db);
     await ensureBootstrapToken(db, TOKEN, { ...createIds(), tenant: () => TENANT.tenantId });
     await fleet.insertStores(db, stores);
     const now = new Date();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../control-plane/src/db/embedded.ts';
-import { migrate, openDatabase } from '../../control-plane/src/db/open.ts';
+import { migrate } from '../../control-plane/src/db/open.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -26,9 +26,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await admin.connect();
   await admin.query(`create database ${TEMPLATE}`);
   await admin.end();
-  const template = openDatabase(server.url.replace(/[^/]+$/, TEMPLATE));
-  await migrate(template);
-  await template.destroy();
+  await migrate(server.url.replace(/[^/]+$/, TEMPLATE));
   project.provide('postgresUrl', server.url);
   return async () => {
     await server.stop();

@@ -1,5 +1,6 @@
 /** A database of its own for a test file: cloned from the migrated template, dropped at the end. */
 import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
@@ -25,6 +26,15 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await administer(adminUrl, `drop database ${name} with (force)`);
     },
   };
+}
+
+/** How many connections to this database wait for a lock. */
+export async function countWaiting(db: Db): Promise<number> {
+  const { rows } = await sql`
+    select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where not l.granted and a.datname = current_database()
+  `.execute(db);
+  return rows.length;
 }
 
 async function administer(url: string, statement: string): Promise<void> {

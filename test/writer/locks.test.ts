@@ -5,7 +5,7 @@ import { takeLease, type Lease } from '../../control-plane/src/db/leases.ts';
 import { stepOperations } from '../../control-plane/src/db/observations.ts';
 import { failOperation, listQueuedOperations, settle } from '../../control-plane/src/db/queue.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { countWaiting, createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertStore, insertTenant } from '../support/stores.ts';
 
 let database: TestDatabase;
@@ -24,11 +24,7 @@ afterEach(async () => {
 /** Resolves when some connection waits for a lock. */
 async function waitForWaiter(): Promise<void> {
   await vi.waitFor(async () => {
-    const { rows } = await sql`
-      select 1 from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'
-    `.execute(database.db);
-    expect(rows).toHaveLength(1);
+    expect(await countWaiting(database.db)).toBe(1);
   });
 }
 

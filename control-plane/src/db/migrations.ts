@@ -3,6 +3,7 @@
  * processes may start at the same time. A landed migration is never edited: add the next one.
  */
 import { sql, type Migration } from 'kysely';
+import { auditMigration } from './audit-migration.ts';
 
 const first: Migration = {
   async up(db) {
@@ -156,4 +157,5 @@ const first: Migration = {
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
+  '003-audit': auditMigration,
 };
