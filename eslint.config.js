@@ -62,5 +62,11 @@ export default tseslint.config(
     languageOptions: { parserOptions: { parser: tseslint.parser } },
     rules: { '@typescript-eslint/no-unsafe-call': 'off' },
   },
+  {
+    // svelte-check knows the names of browsers and of SvelteKit.
+    files: ['portal/src/**'],
+    languageOptions: { globals: globals.browser },
+    rules: { 'no-undef': 'off' },
+  },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 );
