@@ -21,15 +21,19 @@ const MAX_KEPT = 64 * 1024;
 
 export class GitProcesses {
   readonly #home: string;
+  readonly #repository: string;
   readonly #running = new Set<GitProcess>();
 
-  constructor(home: string) {
+  constructor(home: string, repository: string) {
     this.#home = home;
+    this.#repository = repository;
   }
 
   spawn(args: readonly string[], env: Readonly<Record<string, string>> = {}): GitProcess {
     const child = spawn('git', args, {
       detached: true,
+      // Where the next start looks for who still works there (stale-locks.ts).
+      cwd: this.#repository,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...createGitEnvironment(this.#home), ...env },
     });

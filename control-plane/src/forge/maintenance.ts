@@ -5,7 +5,9 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { setPriority } from 'node:os';
+import { join } from 'node:path';
 import { createGitEnvironment } from './git-command.ts';
 
 const PUSHES_PER_REPACK = 64;
@@ -25,6 +27,12 @@ export class RepositoryMaintenance {
     this.#repository = repository;
     this.#home = home;
     this.#log = log;
+  }
+
+  /** Packs that earlier runs left count too: one that never lasts 64 pushes joins them all the same. */
+  async start(): Promise<void> {
+    const names = await readdir(join(this.#repository, 'objects', 'pack'));
+    this.#pushes = names.filter((name) => name.endsWith('.pack')).length;
   }
 
   notePush(): void {

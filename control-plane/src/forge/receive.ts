@@ -8,6 +8,7 @@
  * took from this repository. Any other client, and any push but one update of the branch, goes the
  * long way.
  */
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -99,6 +100,9 @@ export async function receivePush(
         },
       },
     );
+    // What git did not want to read is read all the same: the answer comes after the push.
+    job.body.resume();
+    if (!job.body.closed) await once(job.body, 'close');
     if (indexed.code !== 0) return formatReport(update, 'index-pack failed', indexed.complaint);
     const forward = await processes.run(
       update.before === ZERO_OID

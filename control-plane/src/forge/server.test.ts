@@ -339,6 +339,30 @@ describe('our writer’s push, taken without receive-pack', () => {
     expect(server.git(['rev-parse', 'main']).trim()).toBe(tip);
   });
 
+  test('is read to its end though its pack is refused at once', async () => {
+    const command = `${tip} ${'1'.repeat(40)} refs/heads/main\0 report-status side-band-64k agent=shopyard`;
+    const body = Buffer.concat([
+      encodePacket(command),
+      FLUSH_PACKET,
+      Buffer.from('not a pack at all'),
+      Buffer.alloc(20_000_000, 'x'),
+    ]);
+    const refused = sendRequest(`${server.forge.remote.url}/git-receive-pack`, {
+      method: 'POST',
+      headers: {
+        ...WRITE,
+        'content-type': 'application/x-git-receive-pack-request',
+        'content-length': body.length,
+      },
+    });
+    const [ended] = await Promise.all([
+      awaitOutcome(refused),
+      once(refused, 'finish'),
+      Promise.resolve(refused.end(body)),
+    ]);
+    expect(ended).toBe('answered');
+  });
+
   test('that breaks off in its pack leaves nothing', async () => {
     const blob = encodeBlob('x'.repeat(100_000));
     const objects = [...makeCommit({ x: blob }, tip), blob];
@@ -433,6 +457,54 @@ describe('starting and stopping', () => {
     expect(
       readdirSync(join(repositoryDir, 'objects')).filter((name) => name.startsWith('tmp')),
     ).toEqual([]);
+  });
+
+  test('git works in the repository while it takes our writer’s push: a start sees it there', async () => {
+    await push(server, file('a'));
+    const running = sendRequest(`${server.forge.remote.url}/git-receive-pack`, {
+      method: 'POST',
+      headers: { ...WRITE, 'content-type': 'application/x-git-receive-pack-request' },
+    });
+    running.on('error', () => undefined);
+    const tip = server.git(['rev-parse', 'main']).trim();
+    running.write(
+      Buffer.concat([
+        encodePacket(
+          `${tip} ${'1'.repeat(40)} refs/heads/main\0 report-status side-band-64k agent=shopyard`,
+        ),
+        FLUSH_PACKET,
+      ]),
+    );
+    const countQuarantines = (): number =>
+      readdirSync(join(server.forge.repositoryDir, 'objects')).filter((name) =>
+        name.startsWith('tmp_objdir-'),
+      ).length;
+    await expect.poll(() => [countQuarantines(), listGitProcesses().length]).toEqual([1, 1]);
+    running.destroy();
+    await expect.poll(countQuarantines).toBe(0);
+  });
+
+  test('packs of earlier runs count, and what a killed repack left is removed', async () => {
+    const branch = await server.open();
+    for (let count = 0; count < 65; count += 1) {
+      if (count === 60) {
+        await server.forge.stop();
+        writeFileSync(
+          join(server.forge.repositoryDir, 'objects', 'pack', '.tmp-123-pack-0a.pack'),
+          '',
+        );
+        await server.forge.start();
+      }
+      const batch = branch.begin();
+      await batch.commit([file(`a/${String(count)}`)], META);
+      await batch.push();
+    }
+    const listPacks = (): string[] =>
+      readdirSync(join(server.forge.repositoryDir, 'objects', 'pack')).filter((name) =>
+        name.endsWith('.pack'),
+      );
+    expect(listPacks()).not.toContain('.tmp-123-pack-0a.pack');
+    await expect.poll(() => listPacks().length, { timeout: 20_000 }).toBeLessThan(20);
   });
 
   test('many pushes are joined into few packs beside them', async () => {

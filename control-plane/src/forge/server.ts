@@ -131,7 +131,7 @@ export class ForgeServer {
     const dir = resolve(options.dir);
     this.#home = join(dir, 'home');
     this.#repository = locateRepository(options.dir);
-    this.#processes = new GitProcesses(this.#home);
+    this.#processes = new GitProcesses(this.#home, this.#repository);
     this.#port = options.port;
     this.#maintenance = new RepositoryMaintenance(this.#repository, this.#home, this.#log);
   }
@@ -145,6 +145,7 @@ export class ForgeServer {
     await mkdir(this.#home, { recursive: true, mode: 0o700 });
     await this.#prepareRepository();
     this.#lastTip = await this.#readTip();
+    await this.#maintenance.start();
     const server = createServer((request, response) => this.#accept(request, response));
     server.requestTimeout = this.#limits.requestTimeoutMs;
     server.headersTimeout = 30_000;

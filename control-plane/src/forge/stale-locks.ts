@@ -8,7 +8,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { PlatformError } from '../errors.ts';
 
 const LOCK_PATTERNS = ['*.lock', 'refs/**/*.lock', 'objects/info/**/*.lock'];
-const LEFTOVER_PATTERNS = ['objects/**/tmp_*', 'objects/tmp_objdir-*', 'objects/incoming-*'];
+const LEFTOVER_PATTERNS = [
+  'objects/**/tmp_*',
+  'objects/tmp_objdir-*',
+  'objects/incoming-*',
+  // Of a killed repack: as large as the repository.
+  'objects/pack/.tmp-*',
+];
 /** How long an orphaned git may still finish its push. */
 const PATIENCE_MS = 15_000;
 /** Where processes cannot be listed, a lock this old has no holder. */
@@ -63,7 +69,7 @@ async function waitForProcesses(repository: string): Promise<boolean> {
   }
 }
 
-/** git changes into the repository it serves. */
+/** git works in the repository it serves, started there or changed into it. */
 async function isWorkedIn(repository: string): Promise<boolean | null> {
   const target = await realpath(repository);
   const names = await readdir('/proc').catch(() => null);
