@@ -1,0 +1,9 @@
+import { takeFlash } from '#lib/server/flash.ts';
+import { readTheme } from '#lib/theme.ts';
+import type { LayoutServerLoad } from './$types';
+
+export const load: LayoutServerLoad = ({ locals, cookies }) => ({
+  me: locals.me,
+  theme: readTheme(cookies.get('theme')),
+  flash: takeFlash(cookies),
+});
