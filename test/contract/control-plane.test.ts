@@ -1,0 +1,229 @@
+/**
+ * The whole path without a cluster: API → commit → practice cluster → status, on the control plane
+ * as people run it. What the practice cluster does is what real Argo CD does: contract.ts.
+ */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { startPracticeCluster, type PracticeCluster } from '../../bootstrap/practice/cluster.ts';
+import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
+import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
+import type { Store } from '../../control-plane/src/contract.ts';
+import { READER } from '../../control-plane/src/forge/server.ts';
+import { createLogger } from '../../control-plane/src/logger.ts';
+import {
+  ApiClient,
+  startControlPlaneProcess,
+  type ControlPlaneProcess,
+} from '../support/control-plane-process.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const TOKEN = 'practice-test-operator-token';
+const SECRET = 'practice-test-webhook-secret';
+const READ_PASSWORD = 'practice-test-read-password';
+const SPEED = 30;
+
+let folder: string;
+let database: TestDatabase;
+let cluster: PracticeCluster;
+let controlPlane: ControlPlaneProcess;
+let api: ApiClient;
+let forgePort: number;
+
+const isReady = (store: Store): boolean => store.status === 'ready';
+const isDeleted = (store: Store): boolean => store.status === 'deleted';
+const WITHIN = { timeout: 25_000 };
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+const startCluster = (): Promise<PracticeCluster> =>
+  startPracticeCluster({
+    dir: join(folder, 'practice'),
+    cluster: 'main',
+    repository: {
+      url: `http://127.0.0.1:${forgePort}/shopyard.git`,
+      username: READER,
+      password: READ_PASSWORD,
+      branch: 'main',
+    },
+    webhookSecret: SECRET,
+    speed: SPEED,
+    logger: createLogger('silent'),
+  });
+
+async function startControlPlane(): Promise<void> {
+  const port = await findFreePort();
+  controlPlane = await startControlPlaneProcess({
+    env: {
+      SHOPYARD_CLUSTER: cluster.kubeconfig,
+      SHOPYARD_DATA_DIR: join(folder, 'data'),
+      SHOPYARD_LAB_DIR: join(folder, 'no-lab'),
+      SHOPYARD_BOOTSTRAP_TOKEN: TOKEN,
+      SHOPYARD_FORGE_PORT: String(forgePort),
+      SHOPYARD_FORGE_READ_PASSWORD: READ_PASSWORD,
+      SHOPYARD_ARGOCD_WEBHOOK_URL: cluster.webhookUrl,
+      SHOPYARD_ARGOCD_WEBHOOK_SECRET: SECRET,
+      SHOPYARD_CREATES_PER_MINUTE: '100',
+      SHOPYARD_LOG_LEVEL: 'warn',
+      DATABASE_URL: database.url,
+    },
+    port,
+    log: join(folder, 'control-plane.log'),
+  });
+  api = new ApiClient(controlPlane.url, TOKEN);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'shopyard-practice-'));
+  await chmod(folder, 0o755);
+  database = await createTestDatabase();
+  forgePort = await findFreePort();
+  cluster = await startCluster();
+  await startControlPlane();
+});
+
+afterAll(async () => {
+  await controlPlane.stop();
+  await cluster.stop();
+  await database.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let shop: Store;
+
+test('a store walks every stage to ready', async () => {
+  const { store } = await api.create({ name: 'shop', type: 'woocommerce' });
+  shop = await api.waitFor(store.id, 'ready', isReady, WITHIN);
+  expect((await api.readStages(shop.id)).map(({ stage }) => stage)).toEqual([
+    'requested', 'committed', 'seen', 'syncing', 'setup', 'verifying', 'ready',
+  ]); // prettier-ignore
+});
+
+test('its pods, log, events and set-up job can be read, and say that this is practice', async () => {
+  const connection = connectCluster(cluster.kubeconfig);
+  const reader = createClusterReader(connection, { namespace: 'argocd' });
+  const pods = await reader.listPods(shop.namespace);
+  expect(pods.flatMap(({ containers }) => containers.map(({ name }) => name)).sort()).toEqual([
+    'mariadb', 'secrets', 'setup', 'wordpress',
+  ]); // prettier-ignore
+  const web = pods.find(({ name }) => name.startsWith('web-'));
+  expect(web).toMatchObject({ phase: 'Running', containers: [{ ready: true }] });
+  expect(await reader.readLog(shop.namespace, web?.name ?? '')).toMatch(/^practice: made-up log/);
+  const events = await reader.listEvents(shop.namespace);
+  expect(events.length).toBeGreaterThan(5);
+  for (const { message } of events) expect(message).toContain('practice');
+  const { configMap, setup } = await reader.readGeneration(shop.namespace);
+  expect({ configMap, setup }).toMatchObject({ configMap: 1, setup: { state: 'complete' } });
+  connection.close();
+});
+
+test('a change of plan is live as a generation of its own', async () => {
+  await api.change(shop.id, { plan: 'medium' });
+  const changed = await api.waitFor(
+    shop.id,
+    'ready again',
+    (store) => isReady(store) && store.generation === 2,
+    WITHIN,
+  );
+  expect(changed.plan).toBe('medium');
+});
+
+test('after a restart of everything it is still ready, and nothing is made again', async () => {
+  await controlPlane.stop();
+  await cluster.stop();
+  cluster = await startCluster();
+  await startControlPlane();
+  const connection = connectCluster(cluster.kubeconfig);
+  const reader = createClusterReader(connection, { namespace: 'argocd' });
+  const before = await reader.listPods(shop.namespace);
+  const seen = new Set<string>();
+  const stream = new AbortController();
+  api.follow(stream.signal, ({ status }) => seen.add(status));
+  // A later store has been through all of it: by then the first would have been touched, too.
+  const { store } = await api.create({ name: 'later', type: 'woocommerce' });
+  await api.waitFor(store.id, 'ready', isReady, WITHIN);
+  stream.abort();
+  expect((await api.read(shop.id)).status).toBe('ready');
+  const after = await reader.listPods(shop.namespace);
+  expect(after.map(({ name, createdAt }) => [name, createdAt])).toEqual(
+    before.map(({ name, createdAt }) => [name, createdAt]),
+  );
+  connection.close();
+});
+
+test('a store that becomes degraded says why, and recovers', async () => {
+  cluster.faults.set('shop', 'degraded');
+  const degraded = await api.waitFor(
+    shop.id,
+    'degraded by crashes',
+    ({ status, error }) => status === 'degraded' && error?.code === 'crash_loop',
+    WITHIN,
+  );
+  expect(degraded.error?.message).toMatch(/wordpress .*keeps ending/);
+  cluster.faults.clear('shop', 'degraded');
+  await api.waitFor(shop.id, 'ready again', isReady, WITHIN);
+});
+
+test('an image that cannot be pulled fails a store with that reason; Retry repairs it', async () => {
+  cluster.faults.set('broken', 'image');
+  const { store } = await api.create({ name: 'broken', type: 'woocommerce' });
+  const failed = await api.waitFor(
+    store.id,
+    'failed by the image',
+    ({ status, error }) => status === 'failed' && error?.code === 'image_pull',
+    { ...WITHIN, mayFail: true },
+  );
+  expect(failed.error?.message).toContain('there is no such image');
+  cluster.faults.clear('broken', 'image');
+  await api.retry(store.id);
+  await api.waitFor(store.id, 'ready', isReady, { ...WITHIN, mayFail: true });
+});
+
+test('an object that the API server refuses fails a store; a deletion works all the same', async () => {
+  cluster.faults.set('refused', 'sync-error');
+  const { store } = await api.create({ name: 'refused', type: 'woocommerce' });
+  await api.waitFor(
+    store.id,
+    'failed',
+    // Its tries take longer than Argo CD gives a sync.
+    ({ status, error }) => status === 'failed' && error?.code === 'sync_timeout',
+    { ...WITHIN, mayFail: true },
+  );
+  await api.delete(store.id);
+  await api.waitFor(store.id, 'deleted', isDeleted, { ...WITHIN, mayFail: true });
+});
+
+test('a store that somebody removed from the cluster is degraded until Argo CD makes it again', async () => {
+  cluster.faults.set('shop', 'gone');
+  await api.waitFor(
+    shop.id,
+    'degraded',
+    ({ status, error }) => status === 'degraded' && error?.code === 'application_missing',
+    WITHIN,
+  );
+  cluster.faults.clear('shop', 'gone');
+  await api.waitFor(shop.id, 'ready', isReady, WITHIN);
+});
+
+test('a deletion takes everything along, and the name is free again', async () => {
+  await api.delete(shop.id);
+  await api.waitFor(shop.id, 'deleted', isDeleted, WITHIN);
+  const connection = connectCluster(cluster.kubeconfig);
+  const reader = createClusterReader(connection, { namespace: 'argocd' });
+  expect(await reader.readNamespace(shop.namespace)).toBeNull();
+  connection.close();
+  const { store } = await api.create({ name: 'shop', type: 'woocommerce' });
+  expect(store.id).not.toBe(shop.id);
+  await vi.waitFor(async () => expect((await api.read(store.id)).status).toBe('ready'), {
+    timeout: 25_000,
+    interval: 250,
+  });
+});
