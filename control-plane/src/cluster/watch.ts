@@ -4,7 +4,7 @@
  * - Only a complete LIST, or a DELETED event, makes an object absent. A LIST that was cut, refused
  *   or garbled counts for nothing, whatever arrived of it.
  * - Duplicates and late-comers change nothing: an event counts only when its resourceVersion is
- *   newer than what is held of that object, and newer than the LIST.
+ *   newer than what is held of that object, and than where the LIST or WATCH began.
  * - An object that cannot be read is reported and skipped; what was read of it before stays.
  * - Kept per object: its extract, a fingerprint of the extract, uid and resourceVersion. A relist in
  *   which nothing changed reports no change.
@@ -84,9 +84,10 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
   const { backoffMs = 500, timeoutMs = 30_000, random = Math.random } = options;
 
   let held = new Map<string, Held<T>>();
-  /** Objects deleted since the last LIST, with the version of their end. */
+  /** Objects deleted since this WATCH began, with the version of their end. */
   const ended = new Map<string, string>();
-  let listVersion = '0';
+  /** Where the last LIST ended, or this WATCH began: what is told is newer. */
+  let startVersion = '0';
   let complete = false;
   let heardAt: Date | null = null;
   let onChange: (names: readonly string[]) => void = () => undefined;
@@ -147,7 +148,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     for (const name of held.keys()) if (!next.has(name)) changed.push(name);
     held = next;
     ended.clear();
-    listVersion = version;
+    startVersion = version;
     complete = true;
     report({ kind: 'listed', objects: held.size, changed: changed.length });
     if (changed.length > 0) onChange(changed);
@@ -163,8 +164,8 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     }
     const { name, uid, resourceVersion } = known.data.metadata;
     const before = held.get(name);
-    const newest = before?.version ?? ended.get(name) ?? listVersion;
-    if (!isNewer(resourceVersion, newest) || !isNewer(resourceVersion, listVersion)) return null;
+    const newest = before?.version ?? ended.get(name) ?? startVersion;
+    if (!isNewer(resourceVersion, newest) || !isNewer(resourceVersion, startVersion)) return null;
     if (type === 'DELETED') {
       held.delete(name);
       ended.set(name, resourceVersion);
@@ -206,6 +207,9 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
         throw refuse(answer.status, answer.headers['retry-after']);
       }
       open = true;
+      // All that comes now is newer than what was told before: earlier ends need no remembering.
+      startVersion = from;
+      ended.clear();
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), silenceMs);
       const decoder = new StringDecoder('utf8');
