@@ -1,10 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { putInPlace } from './build.ts';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { putInPlace, removeAbandonedBuilds } from './build.ts';
 import { lastLines, runCommand, tryCommand } from './command.ts';
+
+const onLinux = process.platform === 'linux';
 
 let folder: string;
 beforeEach(async () => {
@@ -31,6 +34,29 @@ test('a finished build appears whole; a second one of the same key leaves the fi
 test('a build that cannot be put in place is an error', async () => {
   await expect(putInPlace(join(folder, 'none'), join(folder, 'place'))).rejects.toThrow('ENOENT');
   expect(existsSync(join(folder, 'place'))).toBe(false);
+});
+
+test.runIf(onLinux)(
+  'what a killed build left is removed, what a living one makes is not',
+  async () => {
+    const living = await makeBuild(`.building-tool-1.0.0-12345678-${process.pid}`, '');
+    await makeBuild('.building-tool-0.9.0-87654321-4194999', ''); // ids end at 4194304
+    await makeBuild('tool-1.0.0-12345678', '');
+    await removeAbandonedBuilds(folder);
+    expect((await readdir(folder)).sort()).toEqual([basename(living), 'tool-1.0.0-12345678']);
+  },
+);
+
+test.runIf(onLinux)('ends with a lab command: what it runs, and what that runs', async () => {
+  const note = join(folder, 'pid');
+  const script = `
+    import { endCommandsWithProcess, tryCommand } from ${JSON.stringify(join(import.meta.dirname, 'command.ts'))};
+    endCommandsWithProcess();
+    await tryCommand('sh', ['-c', 'sleep 300 & echo $! > "$0.new" && mv "$0.new" "$0"; wait', ${JSON.stringify(note)}]);`;
+  const command = spawn(process.execPath, ['--input-type=module', '--eval', script]);
+  const sleeper = await vi.waitFor(() => readFile(note, 'utf8'), { timeout: 20_000 });
+  command.kill('SIGTERM');
+  await vi.waitFor(() => expect(existsSync(`/proc/${sleeper.trim()}`)).toBe(false), 5_000);
 });
 
 test('a command that fails says its last lines', async () => {

@@ -19,6 +19,7 @@ import {
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runCommand, tryCommand } from './command.ts';
+import { unmountAll } from './network.ts';
 import type { LabPaths } from './paths.ts';
 import { programKey, programs, renderGoMod, type ProgramRecipe } from './programs.ts';
 import { startProgress } from './progress.ts';
@@ -61,7 +62,8 @@ async function buildProgram(
 ): Promise<void> {
   const started = Date.now();
   const key = programKey(recipe);
-  await removeAbandonedBuilds(paths, key);
+  await mkdir(paths.bin, { recursive: true });
+  await removeAbandonedBuilds(paths.bin);
   const work = join(paths.bin, `.building-${key}-${process.pid}`);
   const out = join(work, 'out');
   const source = join(work, 'source');
@@ -131,13 +133,14 @@ export async function putInPlace(built: string, place: string): Promise<void> {
   }
 }
 
-/** Removes what interrupted builds of the same program left; one whose process lives is not. */
-async function removeAbandonedBuilds(paths: LabPaths, key: string): Promise<void> {
-  await mkdir(paths.bin, { recursive: true });
-  for (const name of await readdir(paths.bin)) {
-    const match = new RegExp(`^\\.building-${key}-(\\d+)$`).exec(name);
-    if (match === null || existsSync(`/proc/${match[1]}`)) continue;
-    await rm(join(paths.bin, name), { recursive: true, force: true });
+/** Removes what interrupted builds left in a folder of the cache; one whose process lives is not. */
+export async function removeAbandonedBuilds(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /^\.building-.*-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const abandoned = join(folder, name);
+    await unmountAll(abandoned); // an image build that was killed may leave the machine's own folders mounted
+    await rm(abandoned, { recursive: true, force: true });
   }
 }
 

@@ -22,7 +22,7 @@ export interface CommandResult {
 
 const running = new Set<ChildProcess>();
 
-/** Makes commands that run end with this process when it is told to end. */
+/** Makes commands that run, and what they have started, end with this process when it is told to. */
 export function endCommandsWithProcess(): void {
   for (const [signal, status] of [
     ['SIGTERM', 143],
@@ -30,9 +30,19 @@ export function endCommandsWithProcess(): void {
     ['SIGINT', 130],
   ] as const) {
     process.once(signal, () => {
-      for (const child of running) child.kill('SIGTERM');
+      for (const child of running) endGroup(child);
       process.exit(status);
     });
+  }
+}
+
+/** A script does not hand a signal on to the program it waits for: its whole group gets it. */
+function endGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGTERM');
+  } catch {
+    // It has ended by itself meanwhile.
   }
 }
 
@@ -47,6 +57,7 @@ export async function tryCommand(
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: 'pipe',
+      detached: true, // a group of its own, for endGroup
       timeout: options.timeout,
       killSignal: 'SIGKILL',
     });

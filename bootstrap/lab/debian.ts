@@ -7,16 +7,16 @@ import { join } from 'node:path';
 import { tryCommand } from './command.ts';
 import { startProgress } from './progress.ts';
 
-/** Program (or an absolute path) and the Debian package that has it. */
+/** Program, or a path where parts.ts expects it and nowhere else, and the Debian package that has it. */
 const neededPrograms: readonly (readonly [program: string, debianPackage: string])[] = [
-  ['containerd', 'containerd'],
+  ['/usr/bin/containerd', 'containerd'],
   ['containerd-shim-runc-v2', 'containerd'],
   ['runc', 'runc'],
   ['/usr/lib/cni/ptp', 'containernetworking-plugins'],
   ['iptables', 'iptables'],
   ['conntrack', 'conntrack'],
   ['ip', 'iproute2'],
-  ['redis-server', 'redis-server'],
+  ['/usr/bin/redis-server', 'redis-server'],
   ['buildah', 'buildah'],
   ['mmdebstrap', 'mmdebstrap'],
   ['openssl', 'openssl'],

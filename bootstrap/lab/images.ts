@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeAbandonedBuilds } from './build.ts';
 import { runCommand, tryCommand } from './command.ts';
 import { writePrivateJson } from './connection.ts';
 import {
@@ -50,6 +51,7 @@ export async function buildImages(
   const isArchived = (image: PlannedImage): boolean => existsSync(archivePath(paths, image));
   if (planned.every((image) => !image.runs || isArchived(image))) return planned;
   await mkdir(paths.images, { recursive: true });
+  await removeAbandonedBuilds(paths.images);
   const stored = await readStoredKeys(paths, planned);
   const toBuild = findImagesToBuild(planned, isArchived, (image) => {
     return stored.get(image.image) === image.key;

@@ -7,7 +7,7 @@ import { readLabSettings } from './settings.ts';
 import { formatMemory, renderStatus } from './status.ts';
 import { describeConnection } from './connection.ts';
 import { findMissingPackages } from './debian.ts';
-import { formatDuration } from './progress.ts';
+import { cutToWidth, formatDuration } from './progress.ts';
 
 const paths = resolveLabPaths({ SHOPYARD_LAB_DIR: '/lab', SHOPYARD_CACHE_DIR: '/cache' });
 const layout = layOut(paths);
@@ -107,6 +107,12 @@ test('names each missing Debian package once', () => {
   expect(findMissingPackages(() => true)).toEqual([]);
   const missing = findMissingPackages((path) => !/containerd|ptp/.test(path));
   expect(missing).toEqual(['containerd', 'containernetworking-plugins']);
+});
+
+test('a progress line never fills the terminal’s last column, where it would wrap', () => {
+  expect(cutToWidth('abcdefgh', 9)).toBe('abcdefgh');
+  expect(cutToWidth('abcdefgh', 8)).toBe('abcdef…');
+  expect(cutToWidth('abcdefgh', 0)).toBe('abcdefgh');
 });
 
 test('writes durations as people say them', () => {

@@ -222,7 +222,7 @@ function describeApiServer({ paths, layout }: LabContext): Part {
       '--profiling=false',
     ],
     listens: [{ host: network.address, port: ports.apiServer }],
-    isReady: () => answersOk(`${apiServerUrl}/readyz`, adminTls(layout)),
+    isReady: async () => answersOk(`${apiServerUrl}/readyz`, adminTls(layout)),
   };
 }
 

@@ -16,7 +16,7 @@ export function startProgress(label: string, expectation: string): Progress {
   let detail = '';
   const show = (): void => {
     const line = `${label}: ${formatDuration(performance.now() - started)}, ${expectation}${detail === '' ? '' : ` (${detail})`}`;
-    if (interactive) process.stdout.write(`\r\x1b[K${line}`);
+    if (interactive) process.stdout.write(`\r\x1b[K${cutToWidth(line, process.stdout.columns)}`);
     else console.log(line);
   };
   show();
@@ -29,6 +29,12 @@ export function startProgress(label: string, expectation: string): Progress {
       console.log(`${label}: ${outcome} in ${formatDuration(performance.now() - started)}`);
     },
   };
+}
+
+/** A line that wrapped could not be rewritten in place: what is too long for the terminal is cut. */
+export function cutToWidth(line: string, columns: number): string {
+  // A terminal that does not know its width says 0.
+  return columns === 0 || line.length < columns ? line : `${line.slice(0, columns - 2)}…`;
 }
 
 /** `850 ms` as `0.9 s`, 75 seconds as `1 min 15 s`. */
