@@ -30,7 +30,13 @@ export type Problem = {
 export async function askApi<T>(
   fetch: Fetch,
   path: `/api/${string}`,
-  send?: { readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'; readonly body?: unknown },
+  send?: {
+    readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+    readonly body?: unknown;
+    /** The same key twice is the same request once. */
+    readonly idempotencyKey?: string;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<ApiAnswer<T>> {
   let response: Response;
   try {
@@ -39,7 +45,9 @@ export async function askApi<T>(
       headers: {
         Accept: 'application/json',
         ...(send?.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(send?.idempotencyKey === undefined ? {} : { 'Idempotency-Key': send.idempotencyKey }),
       },
+      ...(send?.signal === undefined ? {} : { signal: send.signal }),
       ...(send?.body === undefined ? {} : { body: JSON.stringify(send.body) }),
     });
   } catch {

@@ -13,22 +13,22 @@ export const load: PageServerLoad = async ({ fetch, url }) => ({
 });
 
 export const actions: Actions = {
-  request: async ({ fetch, request, url }) => {
+  request: async ({ fetch, request }) => {
     const fields = await readFields(request);
     const answer = await askApi(fetch, '/api/auth/request-password-reset', {
       method: 'POST',
-      body: { email: fields['email'] ?? '', redirectTo: `${url.origin}/reset-password` },
+      body: { email: fields['email'] ?? '' },
     });
     if (!answer.ok) return failForm('request', answer.problem, fields, answer.status);
     return { sent: true };
   },
   set: async ({ fetch, request, cookies, url }) => {
     const fields = await readFields(request);
-    if (fields['password'] !== fields['passwordAgain'])
+    if (fields['newPassword'] !== fields['passwordAgain'])
       return failForm('set', fieldProblem('passwordAgain', 'The two are not the same.'));
     const answer = await askApi(fetch, '/api/auth/reset-password', {
       method: 'POST',
-      body: { newPassword: fields['password'] ?? '', token: fields['token'] ?? '' },
+      body: { newPassword: fields['newPassword'] ?? '', token: fields['token'] ?? '' },
     });
     if (!answer.ok) return failForm('set', answer.problem, {}, answer.status);
     setFlash(cookies, url, { kind: 'done', message: 'The new password is set. Sign in with it.' });

@@ -1,0 +1,15 @@
+/** What a filled-in form asks the API for: the same on the server and in the browser. */
+export function readCreateRequest(fields: Readonly<Record<string, string>>) {
+  const pick = (name: string) => {
+    const value = fields[name] ?? '';
+    return value === '' ? {} : { [name]: value };
+  };
+  return {
+    name: fields['name'] ?? '',
+    type: fields['type'] ?? '',
+    ...pick('plan'),
+    ...pick('cluster'),
+    ...pick('domain'),
+    ...pick('tenant'),
+  };
+}
