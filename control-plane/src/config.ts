@@ -58,6 +58,39 @@ const Environment = z.object({
     .min(16, 'at least 16 characters')
     .optional()
     .describe('Makes the first operator token on the first start'),
+  SHOPYARD_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => new URL(url).pathname === '/', 'an address without a path')
+    .optional()
+    .describe('The portal’s address as browsers see it; default: where it listens'),
+  SHOPYARD_PROXIES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(10)
+    .default(0)
+    .describe('Reverse proxies in front: from so many X-Forwarded-For is believed'),
+  SHOPYARD_AUTH_SECRET: z
+    .string()
+    .min(32, 'at least 32 characters')
+    .optional()
+    .describe('Signs the cookies of sessions; default: one kept in the data folder'),
+  SHOPYARD_ADMIN_EMAIL: z
+    .email('an e-mail address')
+    .toLowerCase()
+    .default('operator@shopyard.local')
+    .describe('The first operator’s, on the first start'),
+  SHOPYARD_OPEN_SIGN_UP: z.stringbool().default(false).describe('Anybody may make an account'),
+  SHOPYARD_TENANTS_PER_USER: whole.default(1).describe('That somebody may own'),
+  SHOPYARD_OIDC_ISSUER: address.optional().describe('An organisation’s OpenID provider'),
+  SHOPYARD_OIDC_CLIENT_ID: z.string().min(1).optional(),
+  SHOPYARD_OIDC_CLIENT_SECRET: z.string().min(1).optional(),
+  SHOPYARD_OIDC_NAME: z.string().min(1).max(60).default('your organisation'),
+  SHOPYARD_SMTP_URL: z
+    .url({ protocol: /^smtps?$/ })
+    .optional()
+    .describe('Sends mails: smtp://user:password@host:port'),
+  SHOPYARD_MAIL_FROM: z.string().min(3).optional().describe('Their sender'),
   SHOPYARD_STORE_LIMIT: whole.default(5).describe('Stores per tenant, unless set for the tenant'),
   SHOPYARD_CREATES_PER_MINUTE: whole.default(1).describe('Per user, unless set for the tenant'),
   SHOPYARD_DEADLINE_SECONDS: whole
@@ -68,6 +101,7 @@ const Environment = z.object({
 
 export type Config = Readonly<
   Omit<z.infer<typeof Environment>, 'SHOPYARD_KUBECONFIG' | 'SHOPYARD_SHARD_DIGITS'> & {
+    SHOPYARD_PUBLIC_URL: string;
     SHOPYARD_KUBECONFIG: string;
     SHOPYARD_REPOSITORY_URL: string;
     SHOPYARD_SHARD_DIGITS: 1 | 2;
@@ -105,6 +139,18 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
     problems.push(
       'SHOPYARD_ARGOCD_WEBHOOK_SECRET: set it together with SHOPYARD_ARGOCD_WEBHOOK_URL.',
     );
+  const oidc = [
+    settings.SHOPYARD_OIDC_ISSUER,
+    settings.SHOPYARD_OIDC_CLIENT_ID,
+    settings.SHOPYARD_OIDC_CLIENT_SECRET,
+  ].filter((one) => one !== undefined);
+  if (oidc.length !== 0 && oidc.length !== 3)
+    problems.push(
+      'SHOPYARD_OIDC_ISSUER: set it together with SHOPYARD_OIDC_CLIENT_ID and ' +
+        'SHOPYARD_OIDC_CLIENT_SECRET.',
+    );
+  if ((settings.SHOPYARD_SMTP_URL === undefined) !== (settings.SHOPYARD_MAIL_FROM === undefined))
+    problems.push('SHOPYARD_MAIL_FROM: set it together with SHOPYARD_SMTP_URL.');
   if (settings.PORT === settings.SHOPYARD_FORGE_PORT)
     problems.push('SHOPYARD_FORGE_PORT: the same as PORT; each needs its own.');
   if (problems.length > 0) return { ok: false, problems };
@@ -114,6 +160,9 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
       ...settings,
       SHOPYARD_DATA_DIR: resolve(settings.SHOPYARD_DATA_DIR),
       SHOPYARD_KUBECONFIG: kubeconfig,
+      SHOPYARD_PUBLIC_URL: new URL(
+        settings.SHOPYARD_PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`,
+      ).origin,
       SHOPYARD_REPOSITORY_URL:
         settings.SHOPYARD_REPOSITORY_URL ??
         `http://${settings.SHOPYARD_FORGE_HOST}:${settings.SHOPYARD_FORGE_PORT}/shopyard.git`,

@@ -147,26 +147,297 @@ export type OperationList = z.infer<typeof OperationList>;
 export const ROLES = ['operator', 'owner', 'member', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** What a token may be used for: looking, and changing. */
+export const SCOPES = ['read', 'write'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+const PersonName = z
+  .string()
+  .trim()
+  .min(1, 'This is needed.')
+  .max(100)
+  .regex(/^\P{C}*$/u, 'No control characters.');
+const Email = z.email('An e-mail address.').max(254).toLowerCase();
+/** What somebody types to prove who they are: never refused for its shape. */
+const TypedPassword = z.string().min(1, 'This is needed.').max(128);
+const NewPassword = z
+  .string()
+  .min(10, 'At least 10 characters.')
+  .max(128, 'At most 128 characters.');
+const RoleName = z.enum(ROLES);
+const MemberRole = z.enum(['owner', 'member', 'viewer']);
+
+export const User = z.object({
+  id: z.string(),
+  name: z.string(),
+  email: z.string(),
+  operator: z.boolean(),
+});
+export type User = z.infer<typeof User>;
+
+export const Membership = z.object({
+  id: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  role: RoleName,
+});
+export type Membership = z.infer<typeof Membership>;
+
+/** What the portal needs on every page. */
+export const Me = z.object({
+  user: User.nullable().describe('null for a token that is the tenant’s'),
+  tenant: Membership.nullable().describe('The one acted in; null for somebody who is in none'),
+  tenants: z.array(Membership),
+  limits: z
+    .object({
+      storeLimit: z.number().int(),
+      stores: z.number().int(),
+      storesLeft: z.number().int(),
+      createsPerMinute: z.number().int(),
+      nextCreateAt: Time.nullable().describe('null: at once'),
+    })
+    .nullable()
+    .describe('null for operators, who have none, and for somebody who is in no tenant'),
+  cluster: z.object({
+    name: z.string(),
+    kind: z.enum(['practice', 'lab', 'kubeconfig']),
+    argocdUrl: z.string().nullable(),
+  }),
+  signIn: z.object({
+    oidc: z.object({ name: z.string() }).nullable(),
+    smtp: z.boolean(),
+  }),
+  session: z
+    .object({
+      id: z.string(),
+      confirmedUntil: Time.nullable().describe('Until then the password need not be given again'),
+      password: z.boolean().describe('Whether there is one; else one signs in elsewhere'),
+    })
+    .nullable()
+    .describe('null for tokens'),
+});
+export type Me = z.infer<typeof Me>;
+
+/** What the sign-in page offers. */
+export const SignInOptions = z.object({
+  oidc: z
+    .object({ name: z.string(), url: z.string().describe('Where the button goes: a GET') })
+    .nullable(),
+  smtp: z.boolean().describe('Whether a link for a new password can be sent'),
+  openSignUp: z.boolean(),
+  practice: z.boolean(),
+  firstSignIn: z.boolean().describe('Nobody has signed in yet: the password is on the console'),
+});
+export type SignInOptions = z.infer<typeof SignInOptions>;
+
+export const SignIn = z.strictObject({
+  email: Email,
+  password: TypedPassword,
+  remember: z.boolean().default(true).describe('false: until the browser is closed, a day at most'),
+});
+export type SignIn = z.infer<typeof SignIn>;
+
+export const SignUp = z.strictObject({ name: PersonName, email: Email, password: NewPassword });
+export type SignUp = z.infer<typeof SignUp>;
+
+export const SignedIn = z.object({ user: User });
+export type SignedIn = z.infer<typeof SignedIn>;
+
+export const ChangePassword = z.strictObject({
+  currentPassword: TypedPassword,
+  newPassword: NewPassword,
+});
+export type ChangePassword = z.infer<typeof ChangePassword>;
+
+export const RequestPasswordReset = z.strictObject({ email: Email });
+export type RequestPasswordReset = z.infer<typeof RequestPasswordReset>;
+
+export const ResetPassword = z.strictObject({
+  token: z.string().min(1).max(200),
+  newPassword: NewPassword,
+});
+export type ResetPassword = z.infer<typeof ResetPassword>;
+
+export const ChangeUser = z.strictObject({ name: PersonName });
+export type ChangeUser = z.infer<typeof ChangeUser>;
+
+export const Confirm = z.strictObject({ password: TypedPassword });
+export type Confirm = z.infer<typeof Confirm>;
+
+export const Confirmed = z.object({ confirmedUntil: Time });
+export type Confirmed = z.infer<typeof Confirmed>;
+
+export const SwitchTenant = z.strictObject({ tenant: checked(checkTenantSlug) });
+export type SwitchTenant = z.infer<typeof SwitchTenant>;
+
+export const SessionList = z.object({
+  sessions: z.array(
+    z.object({
+      id: z.string(),
+      current: z.boolean(),
+      address: z.string().nullable(),
+      agent: z.string().nullable().describe('The browser, as it names itself'),
+      createdAt: Time,
+      expiresAt: Time,
+    }),
+  ),
+});
+export type SessionList = z.infer<typeof SessionList>;
+
+/** Operators name a tenant; for everybody else it is their own. */
+export const TenantQuery = z.strictObject({
+  tenant: checked(checkTenantSlug).optional().describe('Operators only'),
+});
+export type TenantQuery = z.infer<typeof TenantQuery>;
+
+export const Member = z.object({
+  id: z.string().describe('The person’s'),
+  name: z.string(),
+  email: z.string(),
+  role: RoleName,
+  self: z.boolean(),
+  joinedAt: Time,
+});
+export const MemberList = z.object({ members: z.array(Member) });
+export type MemberList = z.infer<typeof MemberList>;
+export const MemberAnswer = z.object({ member: Member });
+export type MemberAnswer = z.infer<typeof MemberAnswer>;
+
+export const ChangeMember = z.strictObject({ role: MemberRole });
+export type ChangeMember = z.infer<typeof ChangeMember>;
+
+export const Invitation = z.object({
+  id: z.string(),
+  email: z.string(),
+  role: RoleName,
+  tenant: z.string(),
+  invitedBy: z.string().nullable(),
+  createdAt: Time,
+  expiresAt: Time,
+});
+export const InvitationList = z.object({ invitations: z.array(Invitation) });
+export type InvitationList = z.infer<typeof InvitationList>;
+
+export const CreateInvitation = z.strictObject({
+  email: Email,
+  role: RoleName.describe('operator: by operators, into the tenant platform'),
+  tenant: checked(checkTenantSlug).optional().describe('Operators only'),
+});
+export type CreateInvitation = z.infer<typeof CreateInvitation>;
+
+export const InvitationAnswer = z.object({
+  invitation: Invitation,
+  link: z.string().describe('Shown this once: who has it can accept'),
+  mailed: z.boolean(),
+});
+export type InvitationAnswer = z.infer<typeof InvitationAnswer>;
+
+/** What somebody who follows the link sees. */
+export const InvitationPreview = z.object({
+  email: z.string(),
+  role: RoleName,
+  tenant: z.object({ slug: z.string(), name: z.string() }),
+  invitedBy: z.string().nullable(),
+  expiresAt: Time,
+  hasAccount: z.boolean().describe('They sign in and accept; else they choose a name and password'),
+});
+export type InvitationPreview = z.infer<typeof InvitationPreview>;
+
+export const AcceptInvitation = z
+  .strictObject({ name: PersonName, password: NewPassword })
+  .partial();
+export type AcceptInvitation = z.infer<typeof AcceptInvitation>;
+
+export const Tenant = z.object({
+  id: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  storeLimit: z.number().int(),
+  createsPerMinute: z.number().int(),
+  stores: z.number().int(),
+  members: z.number().int(),
+  createdAt: Time,
+});
+export type Tenant = z.infer<typeof Tenant>;
+
+export const TenantListQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(200).optional(),
+  q: z
+    .string()
+    .max(100)
+    .regex(/^\P{C}*$/u, 'No control characters.')
+    .optional()
+    .describe('Part of the name'),
+});
+export const TenantList = z.object({
+  tenants: z.array(Tenant),
+  next: z.string().nullable().describe('The cursor of the next page; null on the last one'),
+});
+export type TenantList = z.infer<typeof TenantList>;
+
+export const CreateTenant = z.strictObject({
+  slug: checked(checkTenantSlug),
+  name: PersonName,
+  ownerEmail: Email.optional().describe('Operators only: gets an invitation'),
+});
+export type CreateTenant = z.infer<typeof CreateTenant>;
+
+export const TenantAnswer = z.object({
+  tenant: Tenant,
+  invitation: InvitationAnswer.nullable(),
+});
+export type TenantAnswer = z.infer<typeof TenantAnswer>;
+
+export const ChangeTenant = z
+  .strictObject({
+    name: PersonName,
+    storeLimit: z.number().int().min(0).max(100_000),
+    createsPerMinute: z.number().int().min(0).max(10_000),
+  })
+  .partial()
+  .refine((change) => Object.values(change).some((value) => value !== undefined), {
+    message: 'Name at least one of name, storeLimit and createsPerMinute.',
+  });
+export type ChangeTenant = z.infer<typeof ChangeTenant>;
+
 export const CreateToken = z.strictObject({
   name: z
     .string()
     .max(64)
     .regex(/^[\p{L}\p{N} ._-]+$/u, 'Letters, digits, spaces, dots, hyphens and underscores.'),
-  role: z.enum(ROLES),
-  tenant: checked(checkTenantSlug).optional().describe('Default: platform'),
+  role: RoleName.optional().describe('At most your own; default: your own'),
+  scopes: z
+    .array(z.enum(SCOPES))
+    .min(1)
+    .max(SCOPES.length)
+    .default([...SCOPES]),
+  tenant: checked(checkTenantSlug).optional().describe('Operators only; default: your own'),
   expiresInDays: z.number().int().min(1).max(3650).optional(),
 });
 export type CreateToken = z.infer<typeof CreateToken>;
 
-export const TokenAnswer = z.object({
+const Token = z.object({
   id: z.string(),
-  token: z.string().describe('Shown this once'),
   name: z.string(),
-  role: z.enum(ROLES),
+  role: RoleName,
+  scopes: z.array(z.enum(SCOPES)),
   tenant: z.string(),
   expiresAt: Time.nullable(),
 });
+
+export const TokenAnswer = Token.extend({ token: z.string().describe('Shown this once') });
 export type TokenAnswer = z.infer<typeof TokenAnswer>;
+
+export const TokenList = z.object({
+  tokens: z.array(
+    Token.extend({
+      owner: z.string().nullable().describe('Whose it is; null: the tenant’s'),
+      createdAt: Time,
+    }),
+  ),
+});
+export type TokenList = z.infer<typeof TokenList>;
 
 /** RFC 9457, with what a client needs to act on it. */
 export const ProblemDetails = z.object({

@@ -10,12 +10,23 @@ import { describeError, PlatformError } from './errors.ts';
 
 export type DataDir = {
   readonly path: string;
-  /** Passwords of the embedded forge, made on the first start. */
-  readonly secrets: { readonly forgeRead: string; readonly forgeWrite: string };
+  /** Made on the first start that needs them. */
+  readonly secrets: {
+    /** Passwords of the embedded forge. */
+    readonly forgeRead: string;
+    readonly forgeWrite: string;
+    /** Signs the cookies of sessions. */
+    readonly auth: string;
+  };
   release(): void;
 };
 
-const Secrets = z.object({ forgeRead: z.string().min(16), forgeWrite: z.string().min(16) });
+const made = () => randomBytes(24).toString('hex');
+const Secrets = z.object({
+  forgeRead: z.string().min(16).default(made),
+  forgeWrite: z.string().min(16).default(made),
+  auth: z.string().min(32).default(made),
+});
 
 /** Takes the folder; throws PlatformError naming SHOPYARD_DATA_DIR when it cannot be had. */
 export function takeDataDir(path: string): DataDir {
@@ -46,14 +57,13 @@ export function takeDataDir(path: string): DataDir {
   }
 }
 
+/** What is there stays; what is missing, after an upgrade too, is made. */
 function ensureSecrets(file: string): DataDir['secrets'] {
-  const text = readFileIfThere(file);
   // Empty: killed before it was written, so nobody knows them yet.
-  if (text !== null && text !== '') return Secrets.parse(JSON.parse(text));
-  const secrets = {
-    forgeRead: randomBytes(24).toString('hex'),
-    forgeWrite: randomBytes(24).toString('hex'),
-  };
+  const text = readFileIfThere(file) ?? '';
+  const standing: unknown = text === '' ? {} : JSON.parse(text);
+  const secrets = Secrets.parse(standing);
+  if (JSON.stringify(secrets) === JSON.stringify(standing)) return secrets;
   writeFileSync(`${file}.new`, JSON.stringify(secrets), { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
   return secrets;

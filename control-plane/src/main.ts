@@ -5,6 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
+import { createAccounts } from './accounts/create.ts';
+import { ensureFirstOperator, type FirstSignIn } from './accounts/first-operator.ts';
 import { watchApplications, watchProjects } from './cluster/applications.ts';
 import { connectCluster } from './cluster/connection.ts';
 import { createClusterReader } from './cluster/reader.ts';
@@ -40,6 +42,8 @@ export type ControlPlane = {
   readonly url: string;
   /** The first operator token, when this start made it up; shown once. */
   readonly firstToken: string | null;
+  /** The first operator's way in, when this start made it up; shown once. */
+  readonly firstSignIn: FirstSignIn | null;
   stop(): Promise<void>;
 };
 
@@ -68,6 +72,13 @@ export async function startControlPlane(
   cleanup.defer(() => dataDir.release());
   const db = await startDatabase(config, cleanup);
   const firstToken = await ensureFirstToken(db, config, ids, logger);
+  const accounts = createAccounts({ db, clock, ids, logger, config, secret: dataDir.secrets.auth });
+  cleanup.defer(() => accounts.mailer?.close());
+  const firstSignIn = await ensureFirstOperator(db, {
+    auth: accounts.auth,
+    ids,
+    email: config.SHOPYARD_ADMIN_EMAIL,
+  });
 
   // The forge is up before the writer that wants to hear of its pushes.
   const listeners: ((after: CommitSha) => void)[] = [];
@@ -154,6 +165,13 @@ export async function startControlPlane(
       createsPerMinute: config.SHOPYARD_CREATES_PER_MINUTE,
     },
     deadlineMs: config.SHOPYARD_DEADLINE_SECONDS * 1_000,
+    accounts,
+    cluster: {
+      name: cluster.name,
+      kind: nameClusterKind(config.SHOPYARD_CLUSTER),
+      argocdUrl: config.SHOPYARD_ARGOCD_UI_URL ?? null,
+    },
+    address: { proxies: config.SHOPYARD_PROXIES },
   });
   const handle = app.callback();
   const listener = await listen((request, response) => void handle(request, response), {
@@ -166,6 +184,7 @@ export async function startControlPlane(
   return {
     url: `http://${config.HOST}:${listener.port}`,
     firstToken,
+    firstSignIn,
     // An event stream never ends by itself: the hub closes before the listener waits for it.
     stop: async () => {
       await hub.close();
@@ -200,6 +219,15 @@ async function ensureFirstToken(
   if (outcome === 'ignored' && given !== undefined)
     logger.warn('SHOPYARD_BOOTSTRAP_TOKEN is ignored: there is an operator token already');
   return outcome === 'created' && given === undefined ? token : null;
+}
+
+/** Without a name it is the lab: it was up, or there would be no settings. */
+function nameClusterKind(named: string | undefined): 'practice' | 'lab' | 'kubeconfig' {
+  return named === undefined || named === 'lab'
+    ? 'lab'
+    : named === 'practice'
+      ? 'practice'
+      : 'kubeconfig';
 }
 
 function createForge(
@@ -357,8 +385,12 @@ async function run(): Promise<void> {
     return;
   }
   console.log(`Shopyard is at ${controlPlane.url} (API described at ${controlPlane.url}/api/docs)`);
-  if (controlPlane.firstToken !== null)
-    console.log(`The first operator token, shown once: ${controlPlane.firstToken}`);
+  const { firstToken, firstSignIn } = controlPlane;
+  if (firstSignIn !== null)
+    console.log(
+      `Sign in as ${firstSignIn.email} with the password ${firstSignIn.password} (shown this once)`,
+    );
+  if (firstToken !== null) console.log(`The first operator token, shown once: ${firstToken}`);
 
   let isStopping = false;
   const stop = (): void => {

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
 import { parseCursor, pruneEvents, readEvents, START } from '../../control-plane/src/db/events.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
-import { deleteToken } from '../../control-plane/src/db/tokens.ts';
 import { openStream, type EventStream } from './event-stream.ts';
 import { BOOTSTRAP, startApi, type Api } from './support.ts';
 
@@ -189,7 +188,7 @@ test('a revoked token’s stream ends, an expired one’s too; the others stay',
   const expiring = await api.token('owner', 'ends');
   const staying = await api.token('owner', 'ends');
   const streams = await Promise.all([revoked, expiring, staying].map(({ token }) => join(token)));
-  await deleteToken(api.db, revoked.id);
+  await api.request('DELETE', `/api/tokens/${revoked.id}`);
   await api.db
     .updateTable('tokens')
     .set({ expiresAt: new Date(Date.now() - 1000) })

@@ -1,6 +1,10 @@
 /** The API on a real port with a real database: what the tests of this folder talk to. */
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { createAuth, type AuthOptions } from '../../control-plane/src/accounts/auth.ts';
+import { createAttempts, type AttemptRules } from '../../control-plane/src/accounts/attempts.ts';
+import { addPerson } from '../../control-plane/src/accounts/add-person.ts';
+import type { Accounts } from '../../control-plane/src/accounts/settings.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
 import { ensureTenant } from '../../control-plane/src/db/tenants.ts';
@@ -14,6 +18,8 @@ import { listen } from '../../control-plane/src/http/serve.ts';
 import type { RouteDescription } from '../../control-plane/src/http/route.ts';
 
 export const BOOTSTRAP = 'bootstrap-token-for-tests';
+/** What the portal shows when it names its visitor's address. */
+export const PORTAL_SECRET = 'a secret between the portal and the API';
 
 export type Reply = {
   readonly status: number;
@@ -23,8 +29,21 @@ export type Reply = {
   readonly text: string;
 };
 
+/** Where browsers believe the API to be. */
+export const ORIGIN = 'http://shopyard.test';
+export const PASSWORD = 'a password for tests';
+
+export type Person = {
+  readonly id: string;
+  readonly email: string;
+  readonly sessionId: string;
+  /** What a browser sends along. */
+  readonly cookie: string;
+};
+
 export type Api = {
   readonly db: Db;
+  readonly accounts: Accounts;
   readonly url: string;
   readonly databaseUrl: string;
   readonly hub: Hub;
@@ -35,11 +54,13 @@ export type Api = {
   readonly accepted: () => number;
   /** Moves the API's clock on. */
   readonly advance: (ms: number) => void;
+  /** `cookie` stands for a browser on our pages: no token then, and our Origin. */
   request(
     method: string,
     path: string,
     options?: {
       readonly token?: string | null;
+      readonly cookie?: string;
       readonly body?: unknown;
       readonly raw?: string;
       readonly headers?: Readonly<Record<string, string>>;
@@ -47,6 +68,9 @@ export type Api = {
   ): Promise<Reply>;
   /** A token of that role; its tenant is made when it is not there. */
   token(role: Role, tenant?: string): Promise<{ readonly id: string; readonly token: string }>;
+  /** Somebody of that role who has just signed in; an operator's tenant is none. */
+  person(role: Role | 'guest', tenant?: string): Promise<Person>;
+  signIn(email: string, password?: string): Promise<string>;
   setLimits(
     tenant: string,
     limits: { readonly storeLimit?: number; readonly createsPerMinute?: number },
@@ -60,6 +84,9 @@ export async function startApi(
     readonly hub?: Partial<HubOptions>;
     /** Another process on the same database. */
     readonly databaseUrl?: string;
+    readonly accounts?: Partial<Accounts>;
+    readonly auth?: Partial<AuthOptions>;
+    readonly attempts?: Partial<AttemptRules>;
   } = {},
 ): Promise<Api> {
   const database = await openOrCreate(options.databaseUrl);
@@ -72,6 +99,33 @@ export async function startApi(
   const clock = () => new Date(Date.now() + offset);
   const hub = createHub({ db, clock, logger, ...options.hub });
   const registry = new Registry();
+  const auth = createAuth({
+    db,
+    ids,
+    logger,
+    publicUrl: ORIGIN,
+    secret: 'a secret of tests, of at least so many characters',
+    oidc: null,
+    sendPasswordReset: null,
+    isExpected: () => Promise.resolve(true),
+    ...options.auth,
+  });
+  const plenty = { most: 1_000_000, seconds: 60 };
+  const accounts: Accounts = {
+    auth,
+    attempts: createAttempts(db, clock, {
+      perAddress: plenty,
+      perAccount: plenty,
+      perMailbox: plenty,
+      ...options.attempts,
+    }),
+    publicUrl: ORIGIN,
+    oidc: null,
+    mailer: null,
+    openSignUp: false,
+    tenantsPerUser: 1,
+    ...options.accounts,
+  };
   const appOptions: AppOptions = {
     db,
     clock,
@@ -94,6 +148,9 @@ export async function startApi(
     registry,
     metrics: createMetrics({ registry, db, hub, clock }),
     limits: { storeLimit: 5, createsPerMinute: 1 },
+    accounts,
+    cluster: { name: 'lab', kind: 'lab', argocdUrl: 'http://argocd.test' },
+    address: { portalSecret: PORTAL_SECRET },
   };
   await ensureBootstrapToken(db, BOOTSTRAP, ids);
   hub.start();
@@ -104,8 +161,43 @@ export async function startApi(
     port: 0,
   });
   const url = `http://127.0.0.1:${listener.port}`;
+  const request: Api['request'] = async (
+    method,
+    path,
+    { cookie, token = cookie === undefined ? BOOTSTRAP : null, body, raw, headers } = {},
+  ) => {
+    const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(url + path, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+        ...(cookie === undefined ? {} : { Cookie: cookie, Origin: ORIGIN }),
+        ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+    });
+    const text = await response.text();
+    const json = (response.headers.get('Content-Type') ?? '').includes('json');
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: json ? (JSON.parse(text) as Record<string, unknown>) : {},
+      text,
+    };
+  };
+  const signIn: Api['signIn'] = async (email, password = PASSWORD) => {
+    const reply = await request('POST', '/api/auth/sign-in/email', {
+      token: null,
+      body: { email, password },
+    });
+    if (reply.status !== 200) throw new Error(`${email} cannot sign in: ${reply.text}`);
+    return cookieOf(reply);
+  };
   return {
     db,
+    accounts,
     url,
     databaseUrl: database.url,
     hub,
@@ -115,29 +207,39 @@ export async function startApi(
     advance: (ms) => {
       offset += ms;
     },
-    request: async (method, path, { token = BOOTSTRAP, body, raw, headers } = {}) => {
-      const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-      const response = await fetch(url + path, {
-        method,
-        headers: {
-          ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
-          ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }),
-          ...headers,
-        },
-        ...(sent === undefined ? {} : { body: sent }),
-      });
-      const text = await response.text();
-      const json = (response.headers.get('Content-Type') ?? '').includes('json');
-      return {
-        status: response.status,
-        headers: response.headers,
-        body: json ? (JSON.parse(text) as Record<string, unknown>) : {},
-        text,
-      };
-    },
+    request,
+    signIn,
     token: async (role, tenant = 'platform') => {
       const { id } = await ensureTenant(db, tenant, { makeId: ids.tenant });
       return createToken(db, ids, { tenantId: id, role, name: role, expiresAt: null });
+    },
+    person: async (role, tenant = 'platform') => {
+      const email = `${ids.account(role)}@people.test`;
+      passwordHash ??= (await auth.$context).password.hash(PASSWORD);
+      const hash = await passwordHash;
+      const { id } = await db.transaction().execute(async (tx) => {
+        const isOperator = role === 'operator';
+        const person = await addPerson(tx, ids, {
+          email,
+          name: `A ${role}`,
+          operator: isOperator,
+          passwordHash: hash,
+        });
+        if (role === 'guest' || role === 'operator') return person;
+        const { id: tenantId } = await ensureTenant(tx, tenant, { makeId: ids.tenant });
+        await tx
+          .insertInto('members')
+          .values({ id: ids.account('mem'), tenantId, userId: person.id, role })
+          .execute();
+        return person;
+      });
+      const cookie = await signIn(email);
+      const session = await db
+        .selectFrom('sessions')
+        .select('id')
+        .where('userId', '=', id)
+        .executeTakeFirstOrThrow();
+      return { id, email, cookie, sessionId: session.id };
     },
     setLimits: async (tenant, limits) => {
       await db.updateTable('tenants').set(limits).where('slug', '=', tenant).execute();
@@ -148,6 +250,17 @@ export async function startApi(
       await database.close();
     },
   };
+}
+
+/** Hashing is slow on purpose: everybody in a test file has the same password. */
+let passwordHash: Promise<string> | undefined;
+
+/** The cookies that an answer sets, as a browser sends them back. */
+export function cookieOf(reply: Reply): string {
+  return reply.headers
+    .getSetCookie()
+    .map((one) => one.split(';')[0])
+    .join('; ');
 }
 
 async function openOrCreate(url: string | undefined): Promise<TestDatabase> {

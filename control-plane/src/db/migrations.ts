@@ -3,6 +3,7 @@
  * processes may start at the same time. A landed migration is never edited: add the next one.
  */
 import { sql, type Migration } from 'kysely';
+import { accountsMigration } from './accounts-migration.ts';
 import { auditMigration } from './audit-migration.ts';
 
 const first: Migration = {
@@ -157,5 +158,6 @@ const first: Migration = {
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
+  '002-accounts': accountsMigration,
   '003-audit': auditMigration,
 };

@@ -3,7 +3,7 @@
  * what makes them. Times are `timestamptz`; ids are text with a prefix.
  */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
-import type { Role } from '../contract.ts';
+import type { Role, Scope } from '../contract.ts';
 import type {
   Action,
   OperationKind,
@@ -21,10 +21,74 @@ type BigNumber = number;
 export type TenantTable = {
   id: string;
   slug: string;
+  name: Generated<string>;
   storeLimit: Generated<number>;
   createsPerMinute: Generated<number>;
   createdAt: Time;
 };
+
+/** A person. Operators run the platform; everybody else is a member of tenants. */
+export type UserTable = {
+  id: string;
+  name: string;
+  /** In lower case. */
+  email: string;
+  emailVerified: Generated<boolean>;
+  operator: Generated<boolean>;
+  /** When last; null: never yet. */
+  signedInAt: MaybeTime;
+  createdAt: Time;
+  updatedAt: Time;
+};
+
+export type SessionTable = {
+  id: string;
+  userId: string;
+  /** What the cookie carries, there with a signature: this alone signs nobody in. */
+  token: string;
+  expiresAt: Time;
+  ipAddress: string | null;
+  userAgent: string | null;
+  activeTenantId: string | null;
+  /** When the password was last asked for again. */
+  confirmedAt: MaybeTime;
+  createdAt: Time;
+};
+
+/** A way for a person to sign in: a password (provider `credential`), or an OpenID provider. */
+export type AccountTable = {
+  id: string;
+  userId: string;
+  accountId: string;
+  providerId: string;
+  /** Its scrypt hash. */
+  password: string | null;
+};
+
+export type MemberTable = {
+  id: string;
+  tenantId: string;
+  userId: string;
+  role: Exclude<Role, 'operator'>;
+  createdAt: Time;
+};
+
+export type InvitationTable = {
+  id: string;
+  tenantId: string;
+  /** In lower case. */
+  email: string;
+  role: Role;
+  status: ColumnType<'pending' | 'accepted' | 'canceled', 'pending' | undefined>;
+  inviterId: string | null;
+  /** SHA-256 of what the link carries, hex. */
+  secretHash: string;
+  expiresAt: Time;
+  createdAt: Time;
+};
+
+/** How often somebody tried something in the window that ends at `until`. */
+export type AttemptTable = { key: string; count: number; until: Time };
 
 /** A tenant's AppProject on one cluster: committed by the writer, seen by the observer. */
 export type TenantClusterTable = {
@@ -41,8 +105,12 @@ export type TokenTable = {
   hash: string;
   role: Role;
   name: string;
+  /** Whose it is: it can do no more than this person. Null: an operator made it for the tenant. */
+  userId: string | null;
+  scopes: ColumnType<Scope[], readonly Scope[] | undefined, never>;
   createdAt: Time;
   expiresAt: MaybeTime;
+  revokedAt: MaybeTime;
 };
 
 export type StoreTable = {
@@ -170,6 +238,12 @@ export type EventTable = {
 
 export type Database = {
   tenants: TenantTable;
+  users: UserTable;
+  sessions: SessionTable;
+  accounts: AccountTable;
+  members: MemberTable;
+  invitations: InvitationTable;
+  attempts: AttemptTable;
   tenantClusters: TenantClusterTable;
   tokens: TokenTable;
   stores: StoreTable;

@@ -30,7 +30,7 @@ export async function ensureTenant(
     // No row back: the slug, or once in a billion the id, was taken meanwhile.
     const made = await db
       .insertInto('tenants')
-      .values({ id: options.makeId(), slug, ...options.limits })
+      .values({ id: options.makeId(), slug, name: slug, ...options.limits })
       .onConflict((conflict) => conflict.doNothing())
       .returning(['id', 'slug'])
       .executeTakeFirst();

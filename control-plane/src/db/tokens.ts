@@ -1,21 +1,16 @@
 /**
  * API tokens: only the SHA-256 of one is kept. A token carries 256 bits of randomness, so a plain
- * hash is enough: there is nothing to guess.
+ * hash is enough: there is nothing to guess. A revoked token stays as a row: what it did before
+ * counts against its owner's limits, and the record names it.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { PLATFORM_TENANT, ensureTenant } from './tenants.ts';
 import type { Db, Tx } from './open.ts';
-import type { Role } from '../contract.ts';
+import type { Role, Scope } from '../contract.ts';
 import type { Ids } from '../domain/ids.ts';
 
-/** Who is calling. `id` is opaque: it is what commits and operations name. */
-export type Principal = {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly tenant: string;
-  readonly role: Role;
-};
+export type { Principal } from './principals.ts';
 
 /** Any number that no other advisory lock of ours uses. */
 const BOOTSTRAP_LOCK = 7_423_001;
@@ -24,42 +19,14 @@ export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** The principal that a token stands for; null when it is unknown or has expired. */
-export async function findPrincipal(
-  db: Db,
-  tokenHash: string,
-  now: Date,
-): Promise<Principal | null> {
-  const row = await db
-    .selectFrom('tokens as k')
-    .innerJoin('tenants as t', 't.id', 'k.tenantId')
-    .select(['k.id', 'k.tenantId', 't.slug as tenant', 'k.role'])
-    .where('k.hash', '=', tokenHash)
-    .where((is) => is.or([is('k.expiresAt', 'is', null), is('k.expiresAt', '>', now)]))
-    .executeTakeFirst();
-  return row ?? null;
-}
-
-/** Which of these tokens still stand, by id. */
-export async function listStandingTokens(
-  db: Db,
-  ids: readonly string[],
-  now: Date,
-): Promise<ReadonlySet<string>> {
-  const rows = await db
-    .selectFrom('tokens')
-    .select('id')
-    .where('id', '=', sql<string>`any(${ids})`)
-    .where((is) => is.or([is('expiresAt', 'is', null), is('expiresAt', '>', now)]))
-    .execute();
-  return new Set(rows.map((row) => row.id));
-}
-
 export type NewToken = {
   readonly tenantId: string;
   readonly role: Role;
   readonly name: string;
   readonly expiresAt: Date | null;
+  /** Whose it is; null: the tenant's. */
+  readonly userId?: string | null;
+  readonly scopes?: readonly Scope[];
 };
 
 /** Makes a token; its text is in the answer and nowhere else. */
@@ -77,10 +44,68 @@ export async function createToken(
   return { id, token: text };
 }
 
-/** Revokes a token; false when there is none of that id. */
-export async function deleteToken(db: Db, id: string): Promise<boolean> {
-  const { numDeletedRows } = await db.deleteFrom('tokens').where('id', '=', id).executeTakeFirst();
-  return numDeletedRows > 0n;
+/** Whose tokens somebody may see and revoke. */
+export type TokenScope =
+  | { readonly kind: 'all'; readonly tenant: string | null }
+  | { readonly kind: 'own'; readonly tenantId: string; readonly userId: string }
+  | { readonly kind: 'itself'; readonly id: string };
+
+/** Standing tokens, newest first. */
+export async function listTokens(db: Db, scope: TokenScope, now: Date) {
+  return scopedTokens(db, scope)
+    .innerJoin('tenants as t', 't.id', 'k.tenantId')
+    .leftJoin('users as u', 'u.id', 'k.userId')
+    .select([
+      'k.id',
+      'k.name',
+      'k.role',
+      'k.scopes',
+      't.slug as tenant',
+      'u.name as owner',
+      'k.createdAt',
+      'k.expiresAt',
+    ])
+    .where((is) => is.or([is('k.expiresAt', 'is', null), is('k.expiresAt', '>', now)]))
+    .orderBy('k.createdAt', 'desc')
+    .orderBy('k.id', 'desc')
+    .limit(1000)
+    .execute();
+}
+
+/** Revokes a token; null when there is none of that id in reach. */
+export async function revokeToken(
+  tx: Tx,
+  scope: TokenScope,
+  id: string,
+  now: Date,
+): Promise<{ readonly id: string; readonly name: string; readonly tenantId: string } | null> {
+  const row = await scopedTokens(tx, scope)
+    .select(['k.id', 'k.name', 'k.tenantId'])
+    .where('k.id', '=', id)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  await tx.updateTable('tokens').set({ revokedAt: now }).where('id', '=', id).execute();
+  return row;
+}
+
+function scopedTokens(db: Db | Tx, scope: TokenScope) {
+  const standing = db.selectFrom('tokens as k').where('k.revokedAt', 'is', null);
+  switch (scope.kind) {
+    case 'all':
+      return scope.tenant === null
+        ? standing
+        : standing.where('k.tenantId', '=', (is) =>
+            is
+              .selectFrom('tenants')
+              .select('id')
+              .where('slug', '=', scope.tenant ?? ''),
+          );
+    case 'own':
+      return standing.where('k.tenantId', '=', scope.tenantId).where('k.userId', '=', scope.userId);
+    case 'itself':
+      return standing.where('k.id', '=', scope.id);
+  }
 }
 
 /**
@@ -107,6 +132,7 @@ export async function ensureBootstrapToken(
       .selectFrom('tokens')
       .select('hash')
       .where('role', '=', 'operator')
+      .where('userId', 'is', null)
       .execute();
     if (operators.some((one) => one.hash === hash)) return 'present';
     if (operators.length > 0) return 'ignored';

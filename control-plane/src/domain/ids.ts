@@ -15,6 +15,8 @@ export type Ids = {
   readonly token: () => string;
   /** `req_` and 16 characters. */
   readonly request: () => string;
+  /** The prefix and 16 characters: people, sessions and what belongs to them. */
+  readonly account: (prefix: string) => string;
 };
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -34,5 +36,6 @@ export function createIds(): Ids {
     tenant: () => ALPHABET.charAt(randomInt(26)) + pick(5),
     token: () => `tok_${pick(16)}`,
     request: () => `req_${pick(16)}`,
+    account: (prefix) => `${prefix}_${pick(16)}`,
   };
 }

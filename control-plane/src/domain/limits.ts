@@ -19,12 +19,28 @@ export function checkLimits(
   now: Date,
 ): LimitCheck {
   if (usage.stores >= limits.storeLimit) return { kind: 'full', limit: limits.storeLimit };
-  const limit = limits.createsPerMinute;
-  const recent = usage.creates.filter((at) => now.getTime() - at.getTime() < RATE_WINDOW_MS);
-  if (recent.length < limit) return { kind: 'within' };
-  // The slot that frees first is the oldest of the newest `limit`.
-  const freeing = limit > 0 ? recent[limit - 1] : undefined;
-  const wait =
-    freeing === undefined ? RATE_WINDOW_MS : RATE_WINDOW_MS - (now.getTime() - freeing.getTime());
-  return { kind: 'too-fast', limit, retryAfterSeconds: Math.max(1, Math.ceil(wait / 1000)) };
+  const next = nextCreateAt(limits.createsPerMinute, usage.creates, now);
+  if (next === null) return { kind: 'within' };
+  const seconds = Math.ceil((next.getTime() - now.getTime()) / 1000);
+  return {
+    kind: 'too-fast',
+    limit: limits.createsPerMinute,
+    retryAfterSeconds: Math.max(1, seconds),
+  };
+}
+
+/**
+ * When the next create is within the rate; null: at once.
+ * @param creates when those of the last minute were accepted, newest first
+ */
+export function nextCreateAt(
+  createsPerMinute: number,
+  creates: readonly Date[],
+  now: Date,
+): Date | null {
+  const recent = creates.filter((at) => now.getTime() - at.getTime() < RATE_WINDOW_MS);
+  if (recent.length < createsPerMinute) return null;
+  // The slot that frees first is the oldest of the newest so many.
+  const freeing = createsPerMinute > 0 ? recent[createsPerMinute - 1] : undefined;
+  return new Date((freeing ?? now).getTime() + RATE_WINDOW_MS);
 }

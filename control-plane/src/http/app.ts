@@ -6,22 +6,35 @@ import { performance } from 'node:perf_hooks';
 import Router from '@koa/router';
 import Koa, { type Context, type Next } from 'koa';
 import type { Registry } from 'prom-client';
+import { listOwnOrigins } from '../accounts/origins.ts';
+import type { Accounts } from '../accounts/settings.ts';
+import type { Me } from '../contract.ts';
 import { createAcceptor } from '../db/accept.ts';
 import type { Db } from '../db/open.ts';
 import type { TenantLimits } from '../db/tenants.ts';
-import type { Principal } from '../db/tokens.ts';
+import type { Principal } from '../db/principals.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
 import type { Cluster, Engine } from '../domain/request.ts';
 import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { createAuthenticator, isAllowed, type Authenticator } from './auth.ts';
+import { readAddress, type AddressOptions } from './address.ts';
+import {
+  checkAllowed,
+  checkOrigin,
+  createAuthenticator,
+  isRecent,
+  type Authenticator,
+} from './auth.ts';
 import { readBody } from './body.ts';
 import type { Hub } from './hub.ts';
+import { meRoutes } from './me.ts';
 import type { Metrics } from './metrics.ts';
 import { platformRoutes, type Probe } from './platform.ts';
 import { isApiPath, type PortalMount } from './portal.ts';
 import { describeProblem, notFound, RequestProblem, type ProblemAnswer } from './problem.ts';
 import type { Route } from './route.ts';
+import { sessionRoutes } from './sessions.ts';
+import { signInRoutes } from './sign-in.ts';
 import { storeRoutes } from './stores.ts';
 import { tokenRoutes } from './tokens.ts';
 
@@ -44,6 +57,11 @@ export type AppOptions = {
   readonly limits: TenantLimits;
   /** How long a change may take before it counts as failed, in milliseconds; default 10 min. */
   readonly deadlineMs?: number;
+  readonly accounts: Accounts;
+  /** What the portal says of the cluster. */
+  readonly cluster: Me['cluster'];
+  /** Whose word on a client's address counts. */
+  readonly address?: AddressOptions;
   /** Serves what is not the API's; without it such paths are not found. */
   readonly portal?: PortalMount | null;
 };
@@ -54,8 +72,11 @@ type RequestState = { requestId: string; principal: Principal | null; problem: s
 const DEADLINE_MS = 10 * 60 * 1000;
 
 /** Every route there is, each with its policy. */
-export function createRoutes(options: AppOptions): readonly Route[] {
-  const { db, clock, ids, engines, clusters, hub, limits, registry, probes } = options;
+export function createRoutes(
+  options: AppOptions,
+  authenticator: Authenticator = createAuthenticator({ ...options, auth: options.accounts.auth }),
+): readonly Route[] {
+  const { db, clock, ids, engines, clusters, hub, limits, registry, probes, accounts } = options;
   const offer = { engines, clusters };
   const acceptor = createAcceptor({
     db,
@@ -75,6 +96,14 @@ export function createRoutes(options: AppOptions): readonly Route[] {
         hub.poke();
       },
     }),
+    ...signInRoutes({
+      db,
+      accounts,
+      authenticator,
+      practice: options.cluster.kind === 'practice',
+    }),
+    ...meRoutes({ db, clock, accounts, authenticator, cluster: options.cluster }),
+    ...sessionRoutes({ db, clock, authenticator }),
     ...tokenRoutes({ db, clock, ids, limits }),
     ...platformRoutes({ db, hub, probes, registry, describe: () => routes }),
   ];
@@ -85,11 +114,15 @@ export function createApp(options: AppOptions): Koa {
   const { db, clock, ids, logger, metrics, portal = null } = options;
   const app = new Koa();
   const router = new Router();
-  const authenticate = createAuthenticator({ db, clock });
-  for (const one of createRoutes(options))
-    router.register(toRouterPath(one.path), [one.method], (ctx: Context) =>
-      serve(ctx, one, authenticate),
-    );
+  const authenticator = createAuthenticator({ db, clock, auth: options.accounts.auth });
+  const guard: Guard = {
+    authenticator,
+    clock,
+    origins: listOwnOrigins(options.accounts.publicUrl),
+    address: options.address ?? {},
+  };
+  for (const one of createRoutes(options, authenticator))
+    router.register(toRouterPath(one.path), [one.method], (ctx: Context) => serve(ctx, one, guard));
 
   app.use(async (ctx, next) => {
     const state = readState(ctx);
@@ -123,14 +156,19 @@ function chooseRequestId(given: string, ids: Ids): string {
   return /^[A-Za-z0-9._-]{8,128}$/.test(given) ? given : ids.request();
 }
 
+/** What stands before every route. */
+type Guard = {
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly origins: readonly string[];
+  readonly address: AddressOptions;
+};
+
 /** One request on its route: who, may they, what do they say, then the handler. */
-async function serve(ctx: Context, one: Route, authenticate: Authenticator): Promise<void> {
+async function serve(ctx: Context, one: Route, guard: Guard): Promise<void> {
   const state = readState(ctx);
-  if (one.policy !== 'anyone') {
-    state.principal = await authenticate(ctx.get('Authorization') || undefined);
-    if (!isAllowed(one.policy, state.principal.role))
-      throw new RequestProblem('forbidden', `Your role (${state.principal.role}) may not do this.`);
-  }
+  checkOrigin(ctx, one.method, guard.origins);
+  if (one.policy !== 'anyone') state.principal = await admit(ctx, one, guard);
   const idempotencyKey = readIdempotencyKey(ctx, one);
   const body = one.method === 'GET' ? undefined : await readBody(ctx);
   const answer = await one.run({
@@ -140,6 +178,8 @@ async function serve(ctx: Context, one: Route, authenticate: Authenticator): Pro
     body,
     query: { ...ctx.query },
     idempotencyKey,
+    requestId: state.requestId,
+    address: readAddress(ctx, guard.address),
     ctx,
   });
   if (answer === null) return;
@@ -147,6 +187,20 @@ async function serve(ctx: Context, one: Route, authenticate: Authenticator): Pro
   ctx.body = answer.status === 204 ? null : answer.body;
   // Koa guesses a type when it gets a body: ours comes after.
   if (answer.headers !== undefined) ctx.set({ ...answer.headers });
+}
+
+/** The caller, when they may use the route; throws a 401 or 403 otherwise. */
+async function admit(ctx: Context, one: Route, guard: Guard): Promise<Principal> {
+  const { authenticator, clock } = guard;
+  const principal = await authenticator.identify(ctx);
+  const now = clock();
+  // What is remembered may be from before the password was given.
+  const known =
+    one.recent === true && principal !== null && !isRecent(principal, now)
+      ? await authenticator.identify(ctx, { fresh: true })
+      : principal;
+  checkAllowed(one, known, now);
+  return known;
 }
 
 function readIdempotencyKey(ctx: Context, one: Route): string | null {
@@ -215,6 +269,8 @@ function record(ctx: Context, started: number, logger: Logger, metrics: Metrics)
   const { requestId, principal, problem } = readState(ctx);
   const seconds = (performance.now() - started) / 1000;
   const matched = typeof ctx['_matchedRoute'] === 'string' ? ctx['_matchedRoute'] : null;
+  // Some addresses are secrets: who has one may use it.
+  const isSecret = matched?.includes('/:secret') === true;
   const template = matched ?? (isApiPath(ctx.path) ? 'none' : 'portal');
   metrics.request({ method: ctx.method, route: template, status: ctx.status }, seconds);
   if (problem !== null && ctx.method === 'POST' && template === '/api/stores')
@@ -224,7 +280,7 @@ function record(ctx: Context, started: number, logger: Logger, metrics: Metrics)
     {
       request: requestId,
       method: ctx.method,
-      path: ctx.path,
+      path: isSecret ? matched : ctx.path,
       status: ctx.status,
       ms: Math.round(seconds * 1000),
       ...(principal === null ? {} : { principal: principal.id, tenant: principal.tenant }),

@@ -19,9 +19,12 @@ export const DOCS_POLICY = `default-src 'none'; style-src 'sha256-${createHash('
   .digest('base64')}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
 
 const WHO = {
-  anyone: 'no token needed',
-  reader: 'every token',
+  anyone: 'anyone',
+  known: 'everybody who signed in or shows a token',
+  user: 'people who signed in',
+  reader: 'operators, owners, members, viewers',
   writer: 'operators, owners, members',
+  owner: 'operators, owners',
   operator: 'operators',
 } as const;
 

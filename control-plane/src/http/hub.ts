@@ -20,7 +20,7 @@ import {
 } from '../db/events.ts';
 import { pruneIdempotency } from '../db/idempotency.ts';
 import type { Db } from '../db/open.ts';
-import { listStandingTokens, type Principal } from '../db/tokens.ts';
+import { credentialOf, findPrincipals, type Principal } from '../db/principals.ts';
 import type { Clock } from '../domain/ids.ts';
 import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -31,7 +31,7 @@ export type HubOptions = {
   readonly logger: Logger;
   /** Between heartbeats, in milliseconds; default 15 s. */
   readonly heartbeatMs?: number;
-  /** Between looks at whether clients' tokens still stand; default 3 s. */
+  /** Between looks at whether clients' sessions and tokens still stand; default 3 s. */
   readonly sessionCheckMs?: number;
   /** How long a full socket may stay full; default 20 s. */
   readonly stallMs?: number;
@@ -306,12 +306,24 @@ export function createHub(options: HubOptions): Hub {
       if (client.fullSince !== null && client.fullSince < limit) cutOff(client, 'it does not read');
   }
 
+  /** A stream ends with its session or token, and when that no longer shows the same things. */
   async function checkSessions(): Promise<void> {
     if (clients.size === 0) return;
-    const ids = [...new Set([...clients].map((client) => client.principal.id))];
+    const sessions = new Set<string>();
+    const tokens = new Set<string>();
+    for (const { principal } of clients)
+      (principal.sessionId === null ? tokens : sessions).add(credentialOf(principal));
     try {
-      const standing = await listStandingTokens(db, ids, clock());
-      for (const client of clients) if (!standing.has(client.principal.id)) end(client);
+      const standing = new Map(
+        (await findPrincipals(db, { sessions: [...sessions], tokens: [...tokens] }, clock())).map(
+          (one) => [credentialOf(one), one],
+        ),
+      );
+      for (const client of clients) {
+        const now = standing.get(credentialOf(client.principal));
+        if (now?.role !== client.principal.role || now.tenantId !== client.principal.tenantId)
+          end(client);
+      }
     } catch (error) {
       // Without the database there are no events either; the next look decides.
       logger.debug({ error: describeError(error) }, 'sessions could not be checked');

@@ -16,8 +16,23 @@ const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
   StageEntry: contract.StageEntry,
   Health: contract.Health,
   OperationList: contract.OperationList,
+  User: contract.User,
+  Me: contract.Me,
+  SignInOptions: contract.SignInOptions,
+  SignIn: contract.SignIn,
+  SignUp: contract.SignUp,
+  SignedIn: contract.SignedIn,
+  ChangePassword: contract.ChangePassword,
+  RequestPasswordReset: contract.RequestPasswordReset,
+  ResetPassword: contract.ResetPassword,
+  ChangeUser: contract.ChangeUser,
+  Confirm: contract.Confirm,
+  Confirmed: contract.Confirmed,
+  SwitchTenant: contract.SwitchTenant,
+  SessionList: contract.SessionList,
   CreateToken: contract.CreateToken,
   TokenAnswer: contract.TokenAnswer,
+  TokenList: contract.TokenList,
   ProblemDetails: contract.ProblemDetails,
   Readiness: contract.Readiness,
 };
@@ -54,14 +69,23 @@ export function describeApi(routes: readonly RouteDescription[]): ApiDescription
     paths,
     components: {
       schemas: describeSchemas(),
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        session: { type: 'apiKey', in: 'cookie', name: 'shopyard.session_token' },
+      },
     },
   };
 }
 
 /** What a route may answer when it refuses. */
 export function listProblems(one: RouteDescription): readonly ProblemCode[] {
-  return [...(one.policy === 'anyone' ? [] : SIGNED), ...(one.problems ?? []), ...ANY];
+  return [
+    ...(one.policy === 'anyone' ? [] : SIGNED),
+    ...(one.recent === true ? (['confirmation_needed'] as const) : []),
+    ...(one.method === 'GET' ? [] : (['origin_refused'] as const)),
+    ...(one.problems ?? []),
+    ...ANY,
+  ];
 }
 
 function describeSchemas(): Record<string, object> {
@@ -111,8 +135,9 @@ function describeRoute(one: RouteDescription): object {
   return {
     operationId: nameOperation(one),
     summary: one.summary,
-    security: one.policy === 'anyone' ? [] : [{ token: [] }],
+    security: describeSecurity(one),
     'x-policy': one.policy,
+    ...(one.recent === true ? { 'x-recent': true } : {}),
     parameters: describeParameters(one),
     ...(one.body === undefined
       ? {}
@@ -124,6 +149,12 @@ function describeRoute(one: RouteDescription): object {
         }),
     responses,
   };
+}
+
+function describeSecurity(one: RouteDescription): object[] {
+  if (one.policy === 'anyone') return [];
+  const isForPeople = one.policy === 'user' || one.recent === true;
+  return isForPeople ? [{ session: [] }] : [{ session: [] }, { token: [] }];
 }
 
 /** `GET /api/stores/{id}/health` → `getStoresIdHealth`. */

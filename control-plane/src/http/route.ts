@@ -1,11 +1,11 @@
 /**
  * What a route is: method, path, who may, what it takes, what it answers, and the handler. The
  * router, the authorisation matrix of the tests and the OpenAPI document all come from the one list
- * of these (routes.ts). A route without a policy does not compile.
+ * of these (app.ts). A route without a policy does not compile.
  */
 import type { Context } from 'koa';
 import type { z } from 'zod';
-import type { Principal } from '../db/tokens.ts';
+import type { Principal } from '../db/principals.ts';
 import type { FieldError } from '../domain/request.ts';
 import type { Policy } from './auth.ts';
 import { invalidRequest, type ProblemCode } from './problem.ts';
@@ -26,6 +26,9 @@ export type Call<Body, Query> = {
   readonly body: Body;
   readonly query: Query;
   readonly idempotencyKey: string | null;
+  readonly requestId: string;
+  /** Where the caller is, as far as it can be believed. */
+  readonly address: string;
   readonly ctx: Context;
 };
 
@@ -35,6 +38,8 @@ export type RouteDescription = {
   /** OpenAPI's notation: `/api/stores/{id}`. */
   readonly path: string;
   readonly policy: Policy;
+  /** The caller's password was asked for again in the last minutes. */
+  readonly recent?: boolean;
   readonly summary: string;
   readonly body?: z.ZodType;
   readonly query?: z.ZodType;

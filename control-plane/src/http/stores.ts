@@ -12,7 +12,7 @@ import {
   type StoreWithTenant,
 } from '../db/stores.ts';
 import { findTenant, PLATFORM_TENANT } from '../db/tenants.ts';
-import type { Principal } from '../db/tokens.ts';
+import type { Principal } from '../db/principals.ts';
 import { viewStore } from '../db/view.ts';
 import {
   Accepted,

@@ -1,0 +1,180 @@
+/**
+ * better-auth, on our Postgres and by our rules: people, their passwords, their sessions, sign-in
+ * at an organisation's OpenID provider. Nothing of its own HTTP surface is mounted: the routes of
+ * ours call it, so that each has a policy, a checked body and our problems. Tenants, members and
+ * invitations are its organization plugin's models; what changes them is in members.ts and
+ * invitations.ts, in one transaction with what goes on record.
+ */
+import { betterAuth } from 'better-auth';
+import { genericOAuth, organization } from 'better-auth/plugins';
+import type { Db } from '../db/open.ts';
+import type { Ids } from '../domain/ids.ts';
+import type { Logger } from '../logger.ts';
+import { listOwnOrigins } from './origins.ts';
+
+/** An organisation's OpenID provider. */
+export type OidcSettings = {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** What the button says. */
+  readonly name: string;
+};
+
+export type AuthOptions = {
+  readonly db: Db;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  /** The origin that browsers see, e.g. `https://shops.example`. */
+  readonly publicUrl: string;
+  /** Signs cookies and seals what is kept sealed; at least 32 characters. */
+  readonly secret: string;
+  readonly oidc: OidcSettings | null;
+  /** Sends the link to choose a new password; null: nobody can ask for one. */
+  readonly sendPasswordReset: ((email: string, token: string) => Promise<void>) | null;
+  /** Whether somebody new of that address may have an account. */
+  readonly isExpected: (email: string) => Promise<boolean>;
+};
+
+export type Auth = ReturnType<typeof createAuth>;
+
+export const OIDC_PROVIDER = 'oidc';
+/** Where the provider sends people back to; registered there. */
+export const OIDC_CALLBACK = `/api/auth/callback/${OIDC_PROVIDER}`;
+export const PASSWORD_LENGTH = { min: 10, max: 128 } as const;
+/** The header in which better-auth is told of a client's address: set by us alone. */
+export const ADDRESS_HEADER = 'x-shopyard-address';
+
+const DAY_SECONDS = 24 * 60 * 60;
+const SESSION_SECONDS = 7 * DAY_SECONDS;
+const RESET_SECONDS = 60 * 60;
+
+/** Prefixes of ids: what a row is can be told from its id. */
+const PREFIXES: Readonly<Record<string, string>> = {
+  user: 'usr',
+  session: 'ses',
+  account: 'acc',
+  verification: 'ver',
+};
+
+export function createAuth(options: AuthOptions) {
+  const { db, ids, logger, publicUrl, oidc, sendPasswordReset } = options;
+  return betterAuth({
+    appName: 'Shopyard',
+    baseURL: publicUrl,
+    basePath: '/api/auth',
+    secret: options.secret,
+    telemetry: { enabled: false },
+    trustedOrigins: [...listOwnOrigins(publicUrl)],
+    // Its messages are for developers, and some name people: ours say what went wrong.
+    logger: {
+      level: 'error',
+      log: (_level, message) => logger.warn({ part: 'accounts' }, message),
+    },
+    // camelCase becomes snake_case in Kysely's plugin, for its tables as for ours.
+    database: { db, type: 'postgres', transaction: true },
+    advanced: {
+      cookiePrefix: 'shopyard',
+      useSecureCookies: publicUrl.startsWith('https://'),
+      defaultCookieAttributes: { httpOnly: true, sameSite: 'lax' },
+      ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
+      database: { generateId: ({ model }) => ids.account(PREFIXES[model] ?? 'row') },
+    },
+    // One limiter for all ways in, per address and per account: attempts.ts.
+    rateLimit: { enabled: false },
+    user: {
+      modelName: 'users',
+      additionalFields: {
+        operator: { type: 'boolean', required: true, defaultValue: false, input: false },
+        signedInAt: { type: 'date', required: false, input: false, returned: false },
+      },
+      validateUserInfo: async ({ user, source }) => {
+        if (source.action !== 'create-user') return;
+        if (typeof user.email === 'string' && (await options.isExpected(user.email))) return;
+        return { error: 'not_invited' };
+      },
+    },
+    session: {
+      modelName: 'sessions',
+      expiresIn: SESSION_SECONDS,
+      updateAge: DAY_SECONDS,
+      additionalFields: {
+        confirmedAt: { type: 'date', required: false, input: false },
+      },
+    },
+    account: {
+      modelName: 'accounts',
+      encryptOAuthTokens: true,
+      updateAccountOnSignIn: false,
+    },
+    verification: { modelName: 'verifications', storeIdentifier: 'hashed' },
+    emailAndPassword: {
+      enabled: true,
+      minPasswordLength: PASSWORD_LENGTH.min,
+      maxPasswordLength: PASSWORD_LENGTH.max,
+      revokeSessionsOnPasswordReset: true,
+      resetPasswordTokenExpiresIn: RESET_SECONDS,
+      ...(sendPasswordReset === null
+        ? {}
+        : {
+            sendResetPassword: ({ user, token }: { user: { email: string }; token: string }) =>
+              sendPasswordReset(user.email, token),
+          }),
+    },
+    databaseHooks: {
+      session: {
+        create: {
+          // Who has just been asked by the provider need not be asked again: there is no password.
+          before: (session, context) =>
+            Promise.resolve(
+              context?.path === '/callback/:id'
+                ? { data: { ...session, confirmedAt: session.createdAt } }
+                : undefined,
+            ),
+          after: async (session) => {
+            await db
+              .updateTable('users')
+              .set({ signedInAt: session.createdAt })
+              .where('id', '=', session.userId)
+              .execute();
+          },
+        },
+      },
+    },
+    plugins: [
+      organization({
+        allowUserToCreateOrganization: false,
+        disableOrganizationDeletion: true,
+        schema: {
+          session: { fields: { activeOrganizationId: 'activeTenantId' } },
+          organization: { modelName: 'tenants' },
+          member: { modelName: 'members', fields: { organizationId: 'tenantId' } },
+          invitation: {
+            modelName: 'invitations',
+            fields: { organizationId: 'tenantId' },
+            additionalFields: {
+              secretHash: { type: 'string', required: true, input: false, returned: false },
+            },
+          },
+        },
+      }),
+      ...(oidc === null
+        ? []
+        : [
+            genericOAuth({
+              config: [
+                {
+                  providerId: OIDC_PROVIDER,
+                  name: oidc.name,
+                  discoveryUrl: `${oidc.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+                  clientId: oidc.clientId,
+                  clientSecret: oidc.clientSecret,
+                  scopes: ['openid', 'profile', 'email'],
+                  requireIdTokenVerification: true,
+                },
+              ],
+            }),
+          ]),
+    ],
+  });
+}

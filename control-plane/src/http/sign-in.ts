@@ -1,0 +1,277 @@
+/**
+ * The ways in and out: password, OpenID provider, a link for a new password. better-auth decides
+ * and makes the cookies; limits, checked bodies and answers are ours. No answer tells whether an
+ * address has an account.
+ */
+import { createHash } from 'node:crypto';
+import { OIDC_PROVIDER, ADDRESS_HEADER } from '../accounts/auth.ts';
+import type { AttemptRule } from '../accounts/attempts.ts';
+import { hasAnybodySignedIn } from '../accounts/people.ts';
+import type { Accounts } from '../accounts/settings.ts';
+import {
+  ChangePassword,
+  RequestPasswordReset,
+  ResetPassword,
+  SignedIn,
+  SignIn,
+  SignInOptions,
+  SignUp,
+} from '../contract.ts';
+import type { Db } from '../db/open.ts';
+import type { Authenticator } from './auth.ts';
+import { callAuth } from './call-auth.ts';
+import { RequestProblem } from './problem.ts';
+import { route, type Call, type Route } from './route.ts';
+
+type AnyCall = Call<unknown, unknown>;
+
+const BODY = ['malformed_json', 'unsupported_media_type', 'invalid_request'] as const;
+
+export function signInRoutes(options: {
+  readonly db: Db;
+  readonly accounts: Accounts;
+  readonly authenticator: Authenticator;
+  readonly practice: boolean;
+}): Route[] {
+  const { db, accounts, authenticator } = options;
+  const { auth, attempts, oidc } = accounts;
+
+  /** One more attempt: throws when it is one too many. */
+  async function attempt(key: string, rule: AttemptRule): Promise<void> {
+    const seconds = await attempts.count(key, rule);
+    if (seconds === null) return;
+    throw new RequestProblem(
+      'too_many_attempts',
+      `Too many attempts; the next is possible in ${seconds} s.`,
+      { headers: { 'Retry-After': String(seconds) } },
+    );
+  }
+
+  const fromAddress = (call: AnyCall) =>
+    attempt(`address ${call.address}`, attempts.rules.perAddress);
+
+  async function signIn(call: AnyCall, body: SignIn): Promise<SignedIn> {
+    const account = nameAccount(body.email);
+    await fromAddress(call);
+    await attempt(account, attempts.rules.perAccount);
+    const { email, password, remember } = body;
+    const { response, headers } = await callAuth(() =>
+      auth.api.signInEmail({
+        body: { email, password, rememberMe: remember },
+        headers: headersOf(call),
+        returnHeaders: true,
+      }),
+    );
+    await attempts.clear(account);
+    call.ctx.append('Set-Cookie', headers.getSetCookie());
+    return { user: viewUser(response.user) };
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/api/sign-in',
+      policy: 'anyone',
+      summary: 'What the sign-in page offers',
+      answers: { 200: SignInOptions },
+      handle: async () => ({
+        status: 200,
+        body: {
+          oidc: oidc === null ? null : { name: oidc.name, url: '/api/sign-in/oidc' },
+          smtp: accounts.mailer !== null,
+          openSignUp: accounts.openSignUp,
+          practice: options.practice,
+          firstSignIn: !(await hasAnybodySignedIn(db)),
+        } satisfies SignInOptions,
+      }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/sign-in/email',
+      policy: 'anyone',
+      summary: 'Sign in with e-mail address and password; the answer sets the session’s cookie',
+      body: SignIn,
+      answers: { 200: SignedIn },
+      problems: [...BODY, 'sign_in_failed', 'too_many_attempts'],
+      handle: async (call) => ({ status: 200, body: await signIn(call, call.body) }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/sign-up/email',
+      policy: 'anyone',
+      summary: 'Make an account and sign in, where that is open to everybody',
+      body: SignUp,
+      answers: { 201: SignedIn },
+      problems: [...BODY, 'sign_up_closed', 'email_taken', 'too_many_attempts'],
+      handle: async (call) => {
+        if (!accounts.openSignUp)
+          throw new RequestProblem('sign_up_closed', 'Ask the owner of a tenant to invite you.');
+        await fromAddress(call);
+        const { response, headers } = await callAuth(() =>
+          auth.api.signUpEmail({
+            body: call.body,
+            headers: headersOf(call),
+            returnHeaders: true,
+          }),
+        );
+        call.ctx.append('Set-Cookie', headers.getSetCookie());
+        return { status: 201, body: { user: viewUser(response.user) } satisfies SignedIn };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/sign-out',
+      policy: 'user',
+      summary: 'End this session',
+      answers: { 204: 'empty' },
+      handle: async (call) => {
+        const { headers } = await callAuth(() =>
+          auth.api.signOut({ headers: headersOf(call), returnHeaders: true }),
+        );
+        authenticator.forget(call.principal.id);
+        call.ctx.append('Set-Cookie', headers.getSetCookie());
+        return { status: 204, body: '' };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/change-password',
+      policy: 'user',
+      summary: 'Choose another password; all other sessions end',
+      body: ChangePassword,
+      answers: { 204: 'empty' },
+      problems: [...BODY, 'no_password', 'too_many_attempts'],
+      handle: async (call) => {
+        const account = `account ${call.principal.id}`;
+        await attempt(account, attempts.rules.perAccount);
+        const { headers } = await callAuth(
+          () =>
+            auth.api.changePassword({
+              body: { ...call.body, revokeOtherSessions: true },
+              headers: headersOf(call),
+              returnHeaders: true,
+            }),
+          { passwordField: 'currentPassword' },
+        );
+        await attempts.clear(account);
+        authenticator.forget(call.principal.id);
+        call.ctx.append('Set-Cookie', headers.getSetCookie());
+        return { status: 204, body: '' };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/request-password-reset',
+      policy: 'anyone',
+      summary: 'Have a link for a new password sent, if there is such an account',
+      body: RequestPasswordReset,
+      answers: { 202: 'empty' },
+      problems: [...BODY, 'no_mail', 'too_many_attempts'],
+      handle: async (call) => {
+        if (accounts.mailer === null)
+          throw new RequestProblem('no_mail', 'This platform sends no mail.', {
+            hint: 'Ask an operator for a link.',
+          });
+        const { email } = call.body;
+        await fromAddress(call);
+        await attempt(`mail ${nameAccount(email)}`, attempts.rules.perMailbox);
+        await callAuth(() => auth.api.requestPasswordReset({ body: { email } }));
+        return { status: 202, body: '' };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/auth/reset-password',
+      policy: 'anyone',
+      summary: 'Choose a new password by a link; all sessions end',
+      body: ResetPassword,
+      answers: { 204: 'empty' },
+      problems: [...BODY, 'link_invalid', 'too_many_attempts'],
+      handle: async (call) => {
+        await fromAddress(call);
+        await callAuth(() => auth.api.resetPassword({ body: call.body }));
+        return { status: 204, body: '' };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/sign-in/oidc',
+      policy: 'anyone',
+      summary: 'Go and sign in at the organisation’s OpenID provider',
+      answers: { 302: 'text/plain' },
+      problems: ['not_found', 'too_many_attempts'],
+      handle: async (call) => {
+        if (oidc === null) throw new RequestProblem('not_found', 'There is nothing here.');
+        await fromAddress(call);
+        const { response, headers } = await callAuth(() =>
+          auth.api.signInSocial({
+            body: {
+              provider: OIDC_PROVIDER,
+              callbackURL: '/',
+              errorCallbackURL: '/sign-in',
+              disableRedirect: true,
+            },
+            headers: headersOf(call),
+            returnHeaders: true,
+          }),
+        );
+        call.ctx.append('Set-Cookie', headers.getSetCookie());
+        return { status: 302, body: '', headers: { Location: response.url ?? '/sign-in' } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/auth/callback/{provider}',
+      policy: 'anyone',
+      summary: 'Where the OpenID provider sends people back to',
+      answers: { 302: 'text/plain' },
+      problems: ['not_found', 'too_many_attempts'],
+      handle: async (call) => {
+        if (oidc === null || call.params['provider'] !== OIDC_PROVIDER)
+          throw new RequestProblem('not_found', 'There is nothing here.');
+        await fromAddress(call);
+        const answer = await auth.api.callbackOAuth({
+          params: { id: OIDC_PROVIDER },
+          query: { ...call.ctx.query },
+          headers: headersOf(call),
+          method: 'GET',
+          asResponse: true,
+        });
+        call.ctx.append('Set-Cookie', answer.headers.getSetCookie());
+        return {
+          status: 302,
+          body: '',
+          headers: { Location: answer.headers.get('Location') ?? '/sign-in?error=failed' },
+        };
+      },
+    }),
+  ];
+}
+
+/** What better-auth learns of a request. */
+export function headersOf(call: AnyCall): Headers {
+  const { ctx, address } = call;
+  return new Headers({
+    cookie: ctx.get('Cookie'),
+    'user-agent': ctx.get('User-Agent').slice(0, 300),
+    [ADDRESS_HEADER]: address,
+  });
+}
+
+/** People type passwords into the wrong field: what they typed is not kept. */
+function nameAccount(email: string): string {
+  return `account ${createHash('sha256').update(email).digest('hex')}`;
+}
+
+function viewUser(user: {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string;
+}): SignedIn['user'] {
+  return {
+    id: user.id,
+    name: user.name,
+    email: user.email,
+    operator: 'operator' in user && user.operator === true,
+  };
+}
