@@ -33,6 +33,7 @@ export function visit(host: string, path = '/'): Promise<{ status: number; body:
         port: ports.ingress,
         path,
         headers: { host: `${host}:${ports.ingress}` },
+        timeout: 10_000,
       },
       (response) => {
         let body = '';
@@ -41,6 +42,7 @@ export function visit(host: string, path = '/'): Promise<{ status: number; body:
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       },
     );
+    sent.on('timeout', () => sent.destroy(new Error(`${host}${path} does not answer`)));
     sent.on('error', reject);
     sent.end();
   });

@@ -26,7 +26,7 @@ const IMAGE = 'localhost/shopyard/woocommerce:1.0.0';
 const CREATE_TIMEOUT = 300_000;
 
 let folder: string;
-let process_: ControlPlaneProcess;
+let process_: ControlPlaneProcess | undefined;
 let api: ApiClient;
 let shop: Store;
 let neighbour: Store;
@@ -83,7 +83,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await process_.stop();
+  await process_?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -217,13 +217,13 @@ test.each(['before-push', 'after-push'] as const)(
   'killed %s, the control plane completes the create exactly once',
   async (fault) => {
     diagnoseOnFailure();
-    await process_.stop();
+    await process_?.stop();
     await start({ fault });
     const { store, operation } = await api.create({
       name: `${fault}-${story}`,
       type: 'woocommerce',
     });
-    await process_.ended;
+    await process_?.ended;
     expect((await git('log', '--format=%B', 'main')).includes(operation.id)).toBe(
       fault === 'after-push',
     );
@@ -242,7 +242,7 @@ test.each(['before-push', 'after-push'] as const)(
 
 test('a first sync that hangs is deleted all the same; a Retry repairs the other', async () => {
   diagnoseOnFailure();
-  await process_.stop();
+  await process_?.stop();
   // A short deadline, for these two stores alone.
   await start({ env: { SHOPYARD_DEADLINE_SECONDS: '30' } });
   const showImage = await hideImage(IMAGE);
@@ -268,7 +268,7 @@ test('a first sync that hangs is deleted all the same; a Retry repairs the other
       hint: expect.any(String) as string,
     });
     console.log(`broken: ${failed.error?.code ?? ''}: ${failed.error?.message ?? ''}`);
-    await process_.stop();
+    await process_?.stop();
     await start();
     await api.delete(hanging.store.id);
     await api.waitFor(hanging.store.id, 'deleted', isDeleted, { timeout: 400_000, mayFail: true });

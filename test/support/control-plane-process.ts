@@ -1,6 +1,6 @@
 /** A control plane as a process of its own, the way people run it, and its API. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { Operation, Store } from '../../control-plane/src/contract.ts';
@@ -30,7 +30,7 @@ export async function startControlPlaneProcess(options: {
     options.fault === undefined
       ? ['control-plane/src/main.ts']
       : ['test/support/control-plane-with-fault.ts', options.fault];
-  const child = spawn(process.execPath, script, {
+  const child = spawn(...endWithParent(process.execPath, script), {
     cwd: TOP,
     env: {
       PATH: process.env.PATH ?? '',
@@ -45,14 +45,19 @@ export async function startControlPlaneProcess(options: {
   child.stderr.pipe(log, { end: false });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const url = `http://127.0.0.1:${options.port}`;
-  await vi.waitFor(
-    async () => {
-      if (hasEnded(child)) return;
-      const response = await fetch(`${url}/readyz`);
-      expect(response.status, await response.text()).toBe(200);
-    },
-    { timeout: 60_000, interval: 100 },
-  );
+  try {
+    await vi.waitFor(
+      async () => {
+        if (hasEnded(child)) return;
+        const response = await fetch(`${url}/readyz`);
+        expect(response.status, await response.text()).toBe(200);
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+  } catch (error) {
+    child.kill('SIGTERM'); // not ready in time: nobody else would end it
+    throw error;
+  }
   if (hasEnded(child)) throw new Error(`the control plane ended at once; see ${options.log}`);
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     child.kill(signal);
@@ -67,6 +72,16 @@ export async function startControlPlaneProcess(options: {
       await end('SIGKILL');
     },
   };
+}
+
+/**
+ * A test run that is killed must not leave a control plane on the ports that the next one needs.
+ * Where the system can, it tells the child of its parent's end.
+ */
+function endWithParent(program: string, args: readonly string[]): [string, string[]] {
+  const setpriv = '/usr/bin/setpriv';
+  if (!existsSync(setpriv)) return [program, [...args]];
+  return [setpriv, ['--pdeathsig', 'TERM', program, ...args]];
 }
 
 function hasEnded(child: ChildProcess): boolean {
