@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { putInPlace, removeAbandonedBuilds } from './build.ts';
 import { lastLines, runCommand, tryCommand } from './command.ts';
+import { isAlive, recordProcess } from './processes.ts';
 
 const onLinux = process.platform === 'linux';
 
@@ -55,8 +56,10 @@ test.runIf(onLinux)('ends with a lab command: what it runs, and what that runs',
     await tryCommand('sh', ['-c', 'sleep 300 & echo $! > "$0.new" && mv "$0.new" "$0"; wait', ${JSON.stringify(note)}]);`;
   const command = spawn(process.execPath, ['--input-type=module', '--eval', script]);
   const sleeper = await vi.waitFor(() => readFile(note, 'utf8'), { timeout: 20_000 });
+  const record = recordProcess(Number(sleeper));
+  if (record === undefined) throw new Error('what the command runs has ended by itself');
   command.kill('SIGTERM');
-  await vi.waitFor(() => expect(existsSync(`/proc/${sleeper.trim()}`)).toBe(false), 5_000);
+  await vi.waitFor(() => expect(isAlive(record)).toBe(false), 5_000);
 });
 
 test('a command that fails says its last lines', async () => {
