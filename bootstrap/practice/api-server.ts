@@ -23,26 +23,31 @@ export type ApiServerOptions = {
 
 export type ApiServer = { readonly url: string; stop(): Promise<void> };
 
-/** What is served, by path of the collection. Secrets are below: by name only, as its Role allows. */
-const COLLECTIONS: readonly { readonly path: RegExp; readonly kind: string }[] = [
-  {
-    path: /^\/apis\/argoproj\.io\/v1alpha1\/namespaces\/[^/]+\/applications$/,
-    kind: 'Application',
-  },
-  { path: /^\/apis\/argoproj\.io\/v1alpha1\/namespaces\/[^/]+\/appprojects$/, kind: 'AppProject' },
-  { path: /^\/apis\/batch\/v1\/namespaces\/[^/]+\/jobs$/, kind: 'Job' },
-  { path: /^\/api\/v1\/namespaces$/, kind: 'Namespace' },
-  { path: /^\/api\/v1\/namespaces\/[^/]+\/pods$/, kind: 'Pod' },
-  { path: /^\/api\/v1\/namespaces\/[^/]+\/configmaps$/, kind: 'ConfigMap' },
-  { path: /^\/api\/v1\/namespaces\/[^/]+\/events$/, kind: 'Event' },
-  {
-    path: /^\/api\/v1\/namespaces\/[^/]+\/persistentvolumeclaims$/,
-    kind: 'PersistentVolumeClaim',
-  },
-  { path: /^\/api\/v1\/namespaces\/[^/]+\/resourcequotas$/, kind: 'ResourceQuota' },
+type Verb = 'get' | 'list' | 'watch';
+
+/** What the observer's role lets it read (bootstrap/access/observer.yaml), by path of the collection. */
+const COLLECTIONS: readonly {
+  readonly path: RegExp;
+  readonly kind: string;
+  readonly verbs: readonly Verb[];
+}[] = [
+  collect('apis/argoproj.io/v1alpha1', 'applications', 'Application', ['get', 'list', 'watch']),
+  collect('apis/argoproj.io/v1alpha1', 'appprojects', 'AppProject', ['get', 'list', 'watch']),
+  collect('apis/batch/v1', 'jobs', 'Job', ['get', 'list']),
+  collect('api/v1', 'pods', 'Pod', ['get', 'list']),
+  collect('api/v1', 'events', 'Event', ['get', 'list']),
+  collect('api/v1', 'persistentvolumeclaims', 'PersistentVolumeClaim', ['get', 'list']),
+  collect('api/v1', 'resourcequotas', 'ResourceQuota', ['get', 'list']),
+  collect('api/v1', 'configmaps', 'ConfigMap', ['get']),
+  { path: /^\/api\/v1\/namespaces$/, kind: 'Namespace', verbs: ['get'] },
 ];
-const SECRETS = /^\/api\/v1\/namespaces\/[^/]+\/secrets(\/(?<name>[^/]+))?$/;
-const READABLE_SECRETS = ['store-admin', 'store-api'];
+
+function collect(api: string, plural: string, kind: string, verbs: readonly Verb[]) {
+  return { path: new RegExp(`^/${api}/namespaces/[^/]+/${plural}$`), kind, verbs };
+}
+
+/** A Role of the store's namespace lets these two be read: there is none before the namespace. */
+const SECRET = /^\/api\/v1\/namespaces\/(?<namespace>[^/]+)\/secrets\/store-(admin|api)$/;
 const LOG = /^(?<pods>\/api\/v1\/namespaces\/[^/]+\/pods)\/(?<pod>[^/]+)\/log$/;
 const FAULT = /^\/practice\/faults\/(?<store>[^/]+)\/(?<fault>[^/]+)$/;
 const LONGEST_PUSH = 50 * 1024 * 1024;
@@ -100,27 +105,33 @@ function read(
   response: ServerResponse,
 ): void {
   const { table } = options;
-  const secret = SECRETS.exec(path);
-  if (secret !== null && !READABLE_SECRETS.includes(secret.groups?.name ?? '')) {
-    refuse(response, 403, 'Forbidden', 'secrets is forbidden: the observer may get two by name');
-    return;
-  }
   const log = LOG.exec(path)?.groups;
   if (log !== undefined) {
     readLog(table.get(log.pods ?? '', log.pod ?? ''), query, response);
     return;
   }
+  const forbid = (): void => {
+    refuse(response, 403, 'Forbidden', `${path} is forbidden: the observer may not read it`);
+  };
   const collection = COLLECTIONS.find((candidate) => candidate.path.test(path));
   if (collection !== undefined) {
-    if (query.get('watch') === 'true') watch(options, path, collection.kind, query, response);
+    const verb = query.get('watch') === 'true' ? 'watch' : 'list';
+    if (!collection.verbs.includes(verb)) forbid();
+    else if (verb === 'watch') watch(options, path, collection.kind, query, response);
     else list(table, path, collection.kind, query, response);
     return;
   }
   const end = path.lastIndexOf('/');
   const parent = path.slice(0, end);
-  const isServed = secret !== null || COLLECTIONS.some((candidate) => candidate.path.test(parent));
-  const object = isServed ? table.get(parent, path.slice(end + 1)) : undefined;
-  if (object === undefined) refuse(response, 404, 'NotFound', `${path} not found`);
+  const name = path.slice(end + 1);
+  const owner = SECRET.exec(path)?.groups?.namespace;
+  const mayRead =
+    owner === undefined
+      ? COLLECTIONS.some((candidate) => candidate.path.test(parent))
+      : table.get('/api/v1/namespaces', owner) !== undefined;
+  const object = table.get(parent, name);
+  if (!mayRead) forbid();
+  else if (object === undefined) refuse(response, 404, 'NotFound', `"${name}" not found`);
   else answer(response, 200, strip(object));
 }
 
@@ -138,6 +149,10 @@ function list(
     token === ''
       ? [String(table.version), '']
       : Buffer.from(token, 'base64url').toString().split(' ');
+  if (!/^\d+$/.test(version)) {
+    refuse(response, 400, 'BadRequest', 'invalid continue token');
+    return;
+  }
   const objects = table.list(path).filter(({ metadata }) => metadata.name > after);
   const items = objects.slice(0, limit);
   const last = items.at(-1)?.metadata.name ?? '';

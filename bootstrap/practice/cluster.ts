@@ -18,6 +18,7 @@ import { Controller } from './controller.ts';
 import { Faults } from './faults.ts';
 import { createPace } from './pace.ts';
 import { ClusterRepository } from './repository.ts';
+import { startShopFront, type PracticeShop, type ShopFront } from './shop-front.ts';
 import { ObjectTable, type TableContent } from './table.ts';
 
 export type PracticeCluster = {
@@ -25,6 +26,8 @@ export type PracticeCluster = {
   readonly kubeconfig: string;
   /** Where to tell of a push, as Argo CD's server takes it. */
   readonly webhookUrl: string;
+  /** Where the shops' pages are, by host name. */
+  readonly shopPort: number;
   /** What can be made to go wrong; also by HTTP: see README.md. */
   readonly faults: Faults;
   stop(): Promise<void>;
@@ -40,6 +43,8 @@ export type PracticeOptions = {
   readonly webhookSecret: string;
   /** 0, the default, is any free one. */
   readonly port?: number;
+  /** For the shops' pages; 0, the default, is the one of the last start, else any free one. */
+  readonly shopPort?: number;
   /** How much faster than the lab; 3, the default, makes a store ready in about 8 s. */
   readonly speed?: number;
   readonly logger: Logger;
@@ -70,19 +75,45 @@ export async function startPracticeCluster(options: PracticeOptions): Promise<Pr
     port: options.port ?? 0,
     onPush: () => void controller.refresh(),
   });
+  const shops = await openShops(dir, options.shopPort ?? 0, (host) => controller.findShop(host));
   const kubeconfig = join(dir, 'kubeconfig');
   await writePrivateJson(kubeconfig, describeKubeconfig(server.url, token));
   controller.start();
   return {
     kubeconfig,
     webhookUrl: `${server.url}/api/webhook`,
+    shopPort: shops.port,
     faults,
     async stop() {
-      await server.stop();
+      await Promise.all([server.stop(), shops.stop()]);
       await controller.stop();
       await state.close(table);
     },
   };
+}
+
+/** Addresses of stores name the port: it stays the same from start to start where it can. */
+async function openShops(
+  dir: string,
+  wanted: number,
+  findShop: (host: string) => PracticeShop | null,
+): Promise<ShopFront> {
+  const file = join(dir, 'shop-port.json');
+  const known = wanted === 0 ? readPort(file) : wanted;
+  const shops = await startShopFront(known, findShop).catch((error: unknown) => {
+    if (wanted !== 0 || known === 0) throw error;
+    return startShopFront(0, findShop);
+  });
+  await writePrivateJson(file, shops.port);
+  return shops;
+}
+
+function readPort(file: string): number {
+  try {
+    return Number(JSON.parse(readFileSync(file, 'utf8'))) || 0;
+  } catch {
+    return 0;
+  }
 }
 
 function describeKubeconfig(server: string, token: string): unknown {

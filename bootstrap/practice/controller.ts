@@ -36,6 +36,7 @@ import type { Pace } from './pace.ts';
 import { listWaves, releaseSchema, type Release } from './release.ts';
 import type { ClusterRepository } from './repository.ts';
 import { applyFolder, applyRelease, findDrift, markDeleting, type Outcome } from './sync.ts';
+import type { PracticeShop } from './shop-front.ts';
 import { formatTime, sortKeys, type KubeObject, type ObjectTable } from './table.ts';
 import { removeNamespace, Workload } from './workload.ts';
 
@@ -60,7 +61,8 @@ const memorySchema = z.object({
   /** What of git stands in the cluster, and what was tried last. */
   print: z.string().default(''),
   tried: z.string().default(''),
-  release: releaseSchema.nullable().default(null),
+  // What an earlier version wrote may lack something: it is applied again.
+  release: releaseSchema.nullable().default(null).catch(null),
 });
 type Memory = z.infer<typeof memorySchema>;
 
@@ -98,6 +100,17 @@ export class Controller {
     for (const end of this.#ends) end();
     this.#wakeAll();
     await Promise.all(this.#running);
+  }
+
+  /** The store whose address has this host name. */
+  findShop(host: string): PracticeShop | null {
+    for (const { metadata } of this.#options.table.list(RELEASES)) {
+      const { release } = this.#recall(metadata.name);
+      if (release === null || new URL(release.values.url).hostname !== host) continue;
+      const health = this.#statusOf(metadata.name)?.health.status;
+      return { name: release.values.store.name, isReady: health === 'Healthy' };
+    }
+    return null;
   }
 
   /** Somebody pushed: what the push changed is compared at once, all else at the next poll. */

@@ -12,6 +12,7 @@ export const releaseSchema = z.object({
   values: z.object({
     store: z.object({
       id: z.string(),
+      name: z.string(),
       generation: z.number().int(),
       attempt: z.number().int(),
     }),

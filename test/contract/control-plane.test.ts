@@ -3,6 +3,7 @@
  * as people run it. What the practice cluster does is what real Argo CD does: contract.ts.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,6 +98,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+function visit(port: number, host: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, headers: { host: `${host}:${port}` } }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => (body += text));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    }).on('error', reject);
+  });
+}
+
 let shop: Store;
 
 test('a store walks every stage to ready', async () => {
@@ -123,6 +135,14 @@ test('its pods, log, events and set-up job can be read, and say that this is pra
   const { configMap, setup } = await reader.readGeneration(shop.namespace);
   expect({ configMap, setup }).toMatchObject({ configMap: 1, setup: { state: 'complete' } });
   connection.close();
+});
+
+test('its address shows a page that says it is practice; another name shows none', async () => {
+  const port = cluster.shopPort;
+  const page = await visit(port, new URL(shop.url).hostname);
+  expect(page.status).toBe(200);
+  expect(page.body).toContain('This is a practice shop');
+  expect((await visit(port, 'nobody.localhost')).status).toBe(404);
 });
 
 test('a change of plan is live as a generation of its own', async () => {

@@ -1,0 +1,73 @@
+/**
+ * What a practice store shows to a visitor: one page that says what it is not. The store is found by
+ * the host name of its address, as an ingress controller would find it; 404 while it is not ready.
+ */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type PracticeShop = { readonly name: string; readonly isReady: boolean };
+
+export type ShopFront = { readonly port: number; stop(): Promise<void> };
+
+/** @param port 0 is any free one */
+export async function startShopFront(
+  port: number,
+  findShop: (host: string) => PracticeShop | null,
+): Promise<ShopFront> {
+  const server = createServer((request, response) => {
+    const host = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+    const shop = findShop(host);
+    const [status, page] =
+      shop?.isReady === true
+        ? [200, describeShop(shop)]
+        : [404, render('No shop here', ['There is no practice shop of this name that is ready.'])];
+    response.writeHead(status, {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+      'cache-control': 'no-store',
+    });
+    response.end(request.method === 'HEAD' ? undefined : page);
+  });
+  return { port: await listen(server, port), stop: () => close(server) };
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  await closed;
+}
+
+const describeShop = ({ name }: PracticeShop): string =>
+  render(name, [
+    'This is a practice shop. Nothing is for sale here, and nobody can sign in.',
+    'On a real cluster this address leads to a shop of its own: WordPress with WooCommerce, a theme, a sample product and a checkout.',
+  ]);
+
+function render(title: string, paragraphs: readonly string[]): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>${escape(title)} · practice</title>
+<style>
+  body { font: 1.0625rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1.5rem }
+  p:first-of-type { font-size: 0.875rem; letter-spacing: 0.04em }
+</style>
+<p>Practice cluster</p>
+<h1>${escape(title)}</h1>
+${paragraphs.map((text) => `<p>${escape(text)}</p>`).join('\n')}
+</html>
+`;
+}
+
+const escape = (text: string): string =>
+  text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
