@@ -1,0 +1,25 @@
+/**
+ * The port for pages that show what is, or will be, in the cluster repository. Reads only, with
+ * time-outs, never on the way of a create; it shares nothing with the writer.
+ */
+import type { CommitAuthor, CommitSha, TreeReader } from '../git/types.ts';
+
+/** One commit against its first parent. */
+export type RepositoryChange = {
+  readonly sha: CommitSha;
+  readonly message: string;
+  readonly author: CommitAuthor;
+  /** Every path that differs, sorted. */
+  readonly paths: readonly string[];
+  /** The trees around the commit; the first commit's `before` is empty. */
+  readonly before: TreeReader;
+  readonly after: TreeReader;
+};
+
+/** All throw the retryable PlatformError `repository_unavailable` when the repository cannot be read. */
+export interface RepositoryReader {
+  /** The tree at the branch's tip; empty while there is no branch. */
+  readTip(): Promise<TreeReader>;
+  /** null: there is no such commit. */
+  readChange(sha: CommitSha): Promise<RepositoryChange | null>;
+}
