@@ -1,0 +1,214 @@
+/** Orders by each engine's API, over real HTTP; shop-server.ts says what stands in for the shop. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createOrderReader } from '../../control-plane/src/orders/reader.ts';
+import type { Shop } from '../../control-plane/src/orders/types.ts';
+import {
+  medusaOrder,
+  sendJson,
+  startShopServer,
+  verifySignature,
+  wooCommerceOrder,
+  type ShopServer,
+} from './shop-server.ts';
+
+let server: ShopServer;
+afterEach(() => server.close());
+
+const SINCE = new Date('2026-10-23T00:00:00Z');
+const woo: Shop = {
+  api: 'woocommerce-v3',
+  url: 'http://shop.localhost:8088',
+  credentials: { consumer_key: 'ck_1', consumer_secret: 'cs_2' },
+};
+const medusa: Shop = {
+  api: 'medusa-v2',
+  url: 'http://shop.localhost:8088',
+  credentials: { secret_key: 'sk_3' },
+};
+
+async function list(
+  shop: Shop,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  options: { readonly timeoutMs?: number; readonly pages?: number } = {},
+) {
+  server = await startShopServer(answer);
+  return createOrderReader({
+    ingressUrl: server.url,
+    clock: () => new Date(),
+    ...options,
+  }).listOrders(shop, SINCE);
+}
+
+describe('WooCommerce', () => {
+  test('over http: signed, by Host header, newest first', async () => {
+    const page = await list(woo, (request, response) => {
+      const key = verifySignature(request, 'cs_2');
+      if (key !== 'ck_1') {
+        sendJson(response, 401, { code: 'woocommerce_rest_cannot_view' });
+        return;
+      }
+      sendJson(response, 200, [
+        wooCommerceOrder({ status: 'cancelled', billing: {} }),
+        wooCommerceOrder(),
+      ]);
+    });
+    expect(page).toEqual({
+      complete: true,
+      orders: [
+        {
+          number: '727',
+          at: new Date('2026-11-20T22:28:02Z'),
+          total: '29.35',
+          currency: 'EUR',
+          status: 'cancelled',
+          customer: null,
+          counts: false,
+        },
+        expect.objectContaining({ status: 'processing', customer: 'John Doe', counts: true }),
+      ],
+    });
+    const [asked] = server.asked;
+    expect(asked?.host).toBe('shop.localhost:8088');
+    const url = new URL(asked?.url ?? '', server.url);
+    expect(url.pathname).toBe('/wp-json/wc/v3/orders');
+    expect(Object.fromEntries(url.searchParams)).toMatchObject({
+      after: '2026-10-22T23:59:59',
+      dates_are_gmt: 'true',
+      per_page: '100',
+    });
+    expect(asked?.url).not.toContain('cs_2');
+  });
+
+  test('over https: basic authentication', async () => {
+    let authorization: string | undefined;
+    await list({ ...woo, url: 'https://shop.example.com' }, (request, response) => {
+      authorization = request.headers.authorization;
+      sendJson(response, 200, []);
+    });
+    expect(authorization).toBe(`Basic ${Buffer.from('ck_1:cs_2').toString('base64')}`);
+    expect(server.asked[0]).toMatchObject({ host: 'shop.example.com' });
+    expect(server.asked[0]?.url).not.toContain('oauth');
+  });
+
+  test('page after page, as far as it goes', async () => {
+    const page = await list(woo, (request, response) => {
+      const number = Number(new URL(request.url ?? '', 'http://x').searchParams.get('page'));
+      sendJson(
+        response,
+        200,
+        Array.from({ length: number < 3 ? 100 : 7 }, (_, id) => wooCommerceOrder({ id })),
+      );
+    });
+    expect([page.orders.length, page.complete]).toEqual([207, true]);
+  });
+
+  test('and no further than so many pages', async () => {
+    const page = await list(
+      woo,
+      (_request, response) =>
+        sendJson(
+          response,
+          200,
+          Array.from({ length: 100 }, () => wooCommerceOrder()),
+        ),
+      { pages: 2 },
+    );
+    expect([page.orders.length, page.complete, server.asked.length]).toEqual([200, false, 2]);
+  });
+
+  test('a shop that fails on the second page is shown as far as it was read', async () => {
+    const page = await list(woo, (_request, response) =>
+      server.asked.length === 1
+        ? sendJson(
+            response,
+            200,
+            Array.from({ length: 100 }, () => wooCommerceOrder()),
+          )
+        : sendJson(response, 503, {}),
+    );
+    expect([page.orders.length, page.complete]).toEqual([100, false]);
+  });
+});
+
+test('Medusa: a secret key, offsets, its own shape', async () => {
+  let authorization: string | undefined;
+  const page = await list(medusa, (request, response) => {
+    authorization = request.headers.authorization;
+    sendJson(response, 200, {
+      orders: [medusaOrder(), medusaOrder({ display_id: null, status: 'canceled', email: null })],
+      count: 2,
+      offset: 0,
+      limit: 100,
+    });
+  });
+  expect(authorization).toBe(`Basic ${Buffer.from('sk_3:').toString('base64')}`);
+  expect(page.orders).toEqual([
+    {
+      number: '12',
+      at: new Date('2026-11-20T22:28:02.123Z'),
+      total: '29.35',
+      currency: 'EUR',
+      status: 'pending',
+      customer: 'john@example.com',
+      counts: true,
+    },
+    expect.objectContaining({ number: 'order_01JDK3W0Y8Q4Z1', customer: null, counts: false }),
+  ]);
+  const url = new URL(server.asked[0]?.url ?? '', server.url);
+  expect(url.pathname).toBe('/admin/orders');
+  expect(Object.fromEntries(url.searchParams)).toMatchObject({
+    'created_at[$gte]': '2026-10-23T00:00:00.000Z',
+    limit: '100',
+    offset: '0',
+  });
+});
+
+describe('what goes wrong is said', () => {
+  test.each([
+    ['a key that is refused', 401, '{}', 'shop_refused'],
+    ['no such API', 404, '{"code":"rest_no_route"}', 'orders_unavailable'],
+    ['a page instead of an API', 200, '<html>', 'orders_unavailable'],
+    ['another shape', 200, '{"orders":[]}', 'orders_unavailable'],
+    ['a field that is not what it should be', 200, '[{"id":"x"}]', 'orders_unavailable'],
+    ['a redirect, which is not followed', 302, '', 'orders_unavailable'],
+    ['an error', 500, '', 'shop_unreachable'],
+  ])('%s', async (_what, status, text, code) => {
+    await expect(
+      list(woo, (_request, response) => {
+        response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(text);
+      }),
+    ).rejects.toMatchObject({ code });
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test('no answer, in time', async () => {
+    await expect(list(woo, () => undefined, { timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'shop_unreachable',
+    });
+  });
+
+  test('an answer that does not end', async () => {
+    const answer = (_request: IncomingMessage, response: ServerResponse) => {
+      const more = () => {
+        while (response.write('x'.repeat(65_536)));
+      };
+      response.writeHead(200).on('drain', more);
+      more();
+    };
+    await expect(list(woo, answer)).rejects.toThrow(/more than \d+ bytes/);
+  });
+
+  test('a Secret without the engine’s key', async () => {
+    await expect(list({ ...woo, credentials: {} }, () => undefined)).rejects.toMatchObject({
+      code: 'shop_refused',
+    });
+    await expect(
+      createOrderReader({ ingressUrl: server.url, clock: () => new Date() }).listOrders(
+        { ...medusa, credentials: {} },
+        SINCE,
+      ),
+    ).rejects.toMatchObject({ code: 'shop_refused' });
+    expect(server.asked).toEqual([]);
+  });
+});
