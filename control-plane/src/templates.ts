@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import type { EngineCard, PlanCard } from './domain/engine.ts';
+import { ORDER_APIS } from './domain/orders.ts';
 import { PlatformError } from './errors.ts';
 import type { TemplateSources } from './render/template.ts';
 
@@ -16,17 +18,25 @@ export const TOP = fileURLToPath(new URL('../..', import.meta.url));
 const EngineFile = z.strictObject({
   title: z.string(),
   chart: z.string(),
-  summary: z.string().optional(),
+  summary: z.string(),
+  /** Where its administration is, on the store's own address. */
+  admin: z.string().startsWith('/'),
+  /** By which API it tells of its orders; left out: by none. */
+  orders: z.enum(ORDER_APIS).optional(),
 });
 
-/** A shop engine merchants can pick, with the chart version that new stores get. */
-export type Engine = {
-  readonly type: string;
-  readonly title: string;
-  readonly chart: string;
-  readonly version: string;
-  readonly plans: readonly string[];
-};
+/** What the control plane reads of a chart's plans; the chart reads the rest. */
+const PlansFile = z.record(
+  z.string(),
+  z.object({
+    web: z.object({
+      replicas: z.number().int(),
+      workers: z.number().int().optional(),
+      resources: z.object({ limits: z.object({ cpu: z.string(), memory: z.string() }) }),
+    }),
+    storage: z.record(z.string(), z.string().regex(/^\d+[KMGT]i$/)),
+  }),
+);
 
 /** A chart's files as they are vendored: path within the chart → content. */
 export type Chart = {
@@ -37,7 +47,7 @@ export type Chart = {
 
 export type Templates = {
   readonly sources: TemplateSources;
-  readonly engines: readonly Engine[];
+  readonly engines: readonly EngineCard[];
   readonly charts: readonly Chart[];
 };
 
@@ -56,7 +66,7 @@ export async function loadTemplates(top: string = TOP): Promise<Templates> {
   for (const name of await listFolders(join(top, 'templates/charts')))
     charts.push(await loadChart(join(top, 'templates/charts', name), name));
 
-  const engines: Engine[] = [];
+  const engines: EngineCard[] = [];
   for (const type of await listFolders(join(top, 'templates/engines'))) {
     const file = join(top, 'templates/engines', type, 'engine.yaml');
     const parsed = EngineFile.safeParse(parse(await readFile(file, 'utf8')));
@@ -65,12 +75,18 @@ export async function loadTemplates(top: string = TOP): Promise<Templates> {
     const chart = charts.find(({ name }) => name === parsed.data.chart);
     if (chart === undefined)
       throw new PlatformError('engine_malformed', `${file}: no chart named ${parsed.data.chart}.`);
+    const { title, summary, admin, orders = null } = parsed.data;
+    const planCards = readPlans(chart);
     engines.push({
       type,
-      title: parsed.data.title,
+      title,
+      summary,
+      adminPath: admin,
+      orderApi: orders,
       chart: chart.name,
       version: chart.version,
-      plans: readPlans(chart),
+      plans: planCards.map((plan) => plan.name),
+      planCards,
     });
   }
   return { sources, engines, charts };
@@ -94,11 +110,39 @@ function isPartOfChart(path: string): boolean {
   return !/(^|\/)golden\/|\.test\.ts$|(^|\/)README\.md$/.test(path);
 }
 
-function readPlans(chart: Chart): string[] {
+function readPlans(chart: Chart): PlanCard[] {
   const file = chart.files.get('plans.yaml');
-  if (file === undefined)
-    throw new PlatformError('chart_malformed', `Chart ${chart.name} has no plans.yaml.`);
-  return Object.keys(z.record(z.string(), z.unknown()).parse(parse(Buffer.from(file).toString())));
+  const parsed = PlansFile.safeParse(
+    file === undefined ? undefined : parse(Buffer.from(file).toString()),
+  );
+  if (!parsed.success)
+    throw new PlatformError(
+      'chart_malformed',
+      `plans.yaml of chart ${chart.name}: ${z.prettifyError(parsed.error)}`,
+    );
+  return Object.entries(parsed.data).map(([name, { web, storage }]) => ({
+    name,
+    replicas: web.replicas,
+    workers: web.workers ?? null,
+    cpu: web.resources.limits.cpu,
+    memory: web.resources.limits.memory,
+    storage: addSizes(Object.values(storage)),
+  }));
+}
+
+/** The sum of sizes such as `1Gi`, in the largest unit that divides it. */
+function addSizes(sizes: readonly string[]): string {
+  const units = ['Ki', 'Mi', 'Gi', 'Ti'];
+  let amount = sizes.reduce((sum, size) => {
+    const [, number = '0', unit = 'Ki'] = /^(\d+)(.i)$/.exec(size) ?? [];
+    return sum + Number(number) * 1024 ** units.indexOf(unit);
+  }, 0);
+  let unit = 0;
+  while (amount % 1024 === 0 && amount > 0 && unit < units.length - 1) {
+    amount /= 1024;
+    unit += 1;
+  }
+  return `${amount}${units[unit] ?? ''}`;
 }
 
 async function listFiles(folder: string): Promise<string[]> {

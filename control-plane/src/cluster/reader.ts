@@ -8,6 +8,8 @@ import {
   extractJob,
   extractNamespace,
   extractPod,
+  extractQuota,
+  extractSecret,
 } from '../domain/observation-workload.ts';
 import { readBody, type ClusterConnection } from './connection.ts';
 import type { ClusterReader } from './types.ts';
@@ -112,6 +114,20 @@ export function createClusterReader(
       readList(`${core(namespace)}/persistentvolumeclaims?limit=500`, extractClaim),
     listEvents: (namespace) => readList(`${core(namespace)}/events?limit=500`, extractEvent),
 
+    listQuotas: async (namespace) =>
+      (await readList(`${core(namespace)}/resourcequotas?limit=50`, extractQuota)).flat(),
+
+    readSecret: async (namespace, name) => {
+      const text = await ask(`${core(namespace)}/secrets/${enc(name)}`);
+      if (text === null) return null;
+      const values = readSecretValues(text);
+      if (values === null)
+        throw new PlatformError('cluster_unreachable', 'The cluster answered with something else.', {
+          retryable: true,
+        });
+      return values;
+    },
+
     readLog: async (namespace, pod, { container, lines = 200, previous = false } = {}) => {
       const query = new URLSearchParams({ tailLines: String(lines), limitBytes: '262144' });
       if (container !== undefined) query.set('container', container);
@@ -133,6 +149,15 @@ function parseAnswer(text: string): unknown {
       retryable: true,
       cause: error,
     });
+  }
+}
+
+/** Errors of a parser quote what they could not read: nothing of a Secret may get into one. */
+function readSecretValues(text: string): Readonly<Record<string, string>> | null {
+  try {
+    return extractSecret(JSON.parse(text));
+  } catch {
+    return null;
   }
 }
 

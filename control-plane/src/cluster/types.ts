@@ -10,6 +10,7 @@ import type {
   JobFacts,
   NamespaceFacts,
   PodFacts,
+  QuotaFacts,
 } from '../domain/observation-workload.ts';
 
 /** What a watch reports of itself. `listed` follows every complete LIST. */
@@ -48,6 +49,15 @@ export interface ClusterReader {
   listClaims(namespace: string): Promise<readonly ClaimFacts[]>;
   /** The newest events, at most 500. */
   listEvents(namespace: string): Promise<readonly EventFacts[]>;
+  listQuotas(namespace: string): Promise<readonly QuotaFacts[]>;
+  /**
+   * One of the two Secrets that a store's own Role opens to us; null: it is not there. Its values are
+   * for the caller's answer: never kept, never logged.
+   */
+  readSecret(
+    namespace: string,
+    name: 'store-admin' | 'store-api',
+  ): Promise<Readonly<Record<string, string>> | null>;
   /** The last lines of a container's log; null when there is no such pod or it has not begun. */
   readLog(
     namespace: string,

@@ -11,6 +11,7 @@ export type ContainerFacts = {
   readonly image: string;
   readonly ready: boolean;
   readonly restarts: number;
+  readonly state: 'running' | 'waiting' | 'ended';
   /** `ImagePullBackOff`, `CrashLoopBackOff`, … while it waits. */
   readonly waiting: { readonly reason: string; readonly message: string } | null;
   /** The newest end of this container, if it ever ended. */
@@ -26,7 +27,11 @@ export type PodFacts = {
   readonly phase: string;
   /** Name of the Job that made it. */
   readonly job: string | null;
+  /** Label `app.kubernetes.io/component`. */
+  readonly component: string | null;
   readonly createdAt: Date;
+  /** When a node took it; null: none has. */
+  readonly startedAt: Date | null;
   readonly deleting: boolean;
   /** Why the scheduler finds no node; null when it did. */
   readonly unschedulable: string | null;
@@ -57,6 +62,15 @@ export type EventFacts = {
   /** `<Kind>/<name>` the event is about. */
   readonly about: string;
   readonly at: Date;
+  /** How often it happened. */
+  readonly count: number;
+};
+
+/** One limit of a ResourceQuota, in Kubernetes's notation (`500m`, `1Gi`). */
+export type QuotaFacts = {
+  readonly resource: string;
+  readonly used: string;
+  readonly hard: string;
 };
 
 export type NamespaceFacts = {
@@ -91,7 +105,11 @@ const containerStatus = z.object({
   ready: z.boolean().default(false),
   restartCount: z.number().default(0),
   state: z
-    .object({ waiting: z.object({ reason: text, message: text }).nullish(), terminated: ended })
+    .object({
+      waiting: z.object({ reason: text, message: text }).nullish(),
+      running: z.object({}).nullish(),
+      terminated: ended,
+    })
     .nullish(),
   lastState: z.object({ terminated: ended }).nullish(),
 });
@@ -106,6 +124,7 @@ const pod = z.object({
   status: z
     .object({
       phase: text,
+      startTime: time.nullish(),
       conditions,
       initContainerStatuses: z.array(containerStatus).nullish(),
       containerStatuses: z.array(containerStatus).nullish(),
@@ -122,7 +141,9 @@ export function extractPod(object: unknown): PodFacts | null {
     name: metadata.name,
     phase: status?.phase ?? '',
     job: metadata.labels?.['batch.kubernetes.io/job-name'] ?? metadata.labels?.['job-name'] ?? null,
+    component: metadata.labels?.['app.kubernetes.io/component'] ?? null,
     createdAt: metadata.creationTimestamp,
+    startedAt: status?.startTime ?? null,
     deleting: (metadata.deletionTimestamp ?? null) !== null,
     unschedulable: scheduled?.status === 'False' ? scheduled.message : null,
     containers: [
@@ -133,10 +154,16 @@ export function extractPod(object: unknown): PodFacts | null {
       image: container.image,
       ready: container.ready,
       restarts: container.restartCount,
+      state: describeState(container.state),
       waiting: container.state?.waiting ?? null,
       ended: container.state?.terminated ?? container.lastState?.terminated ?? null,
     })),
   };
+}
+
+function describeState(state: z.infer<typeof containerStatus>['state']): ContainerFacts['state'] {
+  if ((state?.running ?? null) !== null) return 'running';
+  return (state?.terminated ?? null) === null ? 'waiting' : 'ended';
 }
 
 const job = z.object({
@@ -198,6 +225,8 @@ const event = z.object({
   reason: text,
   message: text,
   involvedObject: z.object({ kind: text, name: text }),
+  count: z.number().nullish(),
+  series: z.object({ count: z.number().nullish() }).nullish(),
   lastTimestamp: z.string().nullish(),
   eventTime: z.string().nullish(),
   metadata: z.object({ creationTimestamp: z.string().nullish() }),
@@ -217,7 +246,43 @@ export function extractEvent(object: unknown): EventFacts | null {
     message: data.message,
     about: `${data.involvedObject.kind}/${data.involvedObject.name}`,
     at,
+    count: data.count ?? data.series?.count ?? 1,
   };
+}
+
+const quota = z.object({
+  status: z
+    .object({
+      hard: z.record(z.string(), z.string()).nullish(),
+      used: z.record(z.string(), z.string()).nullish(),
+    })
+    .nullish(),
+});
+
+/** What a ResourceQuota allows and what of it is used, by resource. */
+export function extractQuota(object: unknown): readonly QuotaFacts[] | null {
+  const parsed = quota.safeParse(object);
+  if (!parsed.success) return null;
+  const { hard, used } = parsed.data.status ?? {};
+  return Object.entries(hard ?? {}).map(([resource, limit]) => ({
+    resource,
+    used: used?.[resource] ?? '0',
+    hard: limit,
+  }));
+}
+
+const secret = z.object({ data: z.record(z.string(), z.base64()).nullish() });
+
+/** The values of a Secret, decoded. */
+export function extractSecret(object: unknown): Readonly<Record<string, string>> | null {
+  const parsed = secret.safeParse(object);
+  if (!parsed.success) return null;
+  return Object.fromEntries(
+    Object.entries(parsed.data.data ?? {}).map(([name, value]) => [
+      name,
+      Buffer.from(value, 'base64').toString('utf8'),
+    ]),
+  );
 }
 
 const namespace = z.object({
