@@ -466,3 +466,299 @@ export const EventBodies = {
   resync: z.object({ reason: z.string() }),
   store: z.object({ store: Store }),
 } as const;
+
+const Cursor = z.string().max(200).optional();
+const Next = z.string().nullable().describe('The cursor of the next page; null on the last one');
+const PageSize = z.coerce.number().int().min(1).max(200).default(50);
+
+/** What can be chosen for a new store. */
+export const EngineList = z.object({
+  engines: z.array(
+    z.object({
+      type: z.string(),
+      title: z.string(),
+      summary: z.string(),
+      orders: z.boolean().describe('Whether its orders can be shown'),
+      plans: z.array(
+        z.object({
+          name: z.string(),
+          replicas: z.number().int().describe('Web pods'),
+          workers: z.number().int().nullable().describe('Requests one web pod serves at once'),
+          cpu: z.string().describe('Of one web pod, at most; Kubernetes notation'),
+          memory: z.string(),
+          storage: z.string().describe('Of all volumes, given when the store is made'),
+        }),
+      ),
+    }),
+  ),
+  clusters: z.array(
+    z.object({
+      name: z.string(),
+      baseDomain: z.string(),
+      scheme: z.enum(['http', 'https']),
+      port: z.number().int().nullable().describe('null: the scheme’s own'),
+    }),
+  ),
+});
+export type EngineList = z.infer<typeof EngineList>;
+
+export const StoreNameQuery = z.strictObject({
+  cluster: Word.optional().describe('Default: the first cluster'),
+  tenant: checked(checkTenantSlug).optional().describe('Operators only'),
+});
+export type StoreNameQuery = z.infer<typeof StoreNameQuery>;
+
+export const StoreNameAnswer = z.object({
+  name: z.string(),
+  available: z.boolean(),
+  url: z.string().nullable().describe('Where the store would be; null for what is no name'),
+  problem: Problem.nullable(),
+});
+export type StoreNameAnswer = z.infer<typeof StoreNameAnswer>;
+
+/** One file of a commit, before and after. */
+export const FileDiff = z.object({
+  path: z.string(),
+  before: z.string().nullable().describe('null: the file is new, or see note'),
+  after: z.string().nullable().describe('null: the file goes, or see note'),
+  note: z.string().nullable().describe('Why the content is not shown'),
+});
+export type FileDiff = z.infer<typeof FileDiff>;
+
+export const Preview = z.object({
+  subject: z.string(),
+  message: z.string().describe('As it will be committed, but for the Audit-Head trailer'),
+  files: z.array(FileDiff).describe('Empty: nothing would change'),
+  then: z.array(z.string()).describe('Subjects of the commits that follow when this one is live'),
+});
+export type Preview = z.infer<typeof Preview>;
+
+export const PreviewChange = z
+  .strictObject({
+    plan: Word.optional(),
+    domain: checked(checkDomain).nullable().optional(),
+    delete: z.literal(true).optional().describe('Instead: what a delete commits'),
+    retry: z.literal(true).optional().describe('Instead: what a retry commits'),
+  })
+  .refine(
+    (wanted) =>
+      [wanted.delete, wanted.retry, wanted.plan ?? wanted.domain].filter((one) => one !== undefined)
+        .length === 1,
+    { message: 'Name what to preview: plan and domain, or delete, or retry.' },
+  );
+export type PreviewChange = z.infer<typeof PreviewChange>;
+
+export const ChangeQuery = z.strictObject({ limit: PageSize, cursor: Cursor });
+export type ChangeQuery = z.infer<typeof ChangeQuery>;
+
+export const ChangesQuery = ChangeQuery.extend({
+  tenant: checked(checkTenantSlug).optional().describe('Operators only'),
+});
+export type ChangesQuery = z.infer<typeof ChangesQuery>;
+
+/** A commit in the cluster repository. */
+export const Change = z.object({
+  sha: z.string(),
+  subject: z.string(),
+  action: z.string().nullable().describe('null: a person’s commit'),
+  by: z.object({
+    id: z.string().nullable(),
+    name: z.string().nullable().describe('For a person’s commit: its author'),
+  }),
+  at: Time,
+  operation: z.string().nullable(),
+  generation: z.number().int().nullable(),
+  store: z.object({ id: z.string(), name: z.string() }).nullable(),
+  tenant: z.string().nullable(),
+});
+export type Change = z.infer<typeof Change>;
+
+export const ChangeList = z.object({ changes: z.array(Change), next: Next });
+export type ChangeList = z.infer<typeof ChangeList>;
+
+export const ChangeAnswer = z.object({
+  change: Change,
+  message: z.string(),
+  files: z.array(FileDiff),
+  omitted: z.number().int().describe('Files that are not shown: there were too many'),
+});
+export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
+
+export const StoreEvents = z.object({
+  events: z.array(
+    z.object({
+      at: Time,
+      type: z.enum(['Normal', 'Warning']),
+      reason: z.string(),
+      message: z.string(),
+      object: z.string().describe('`Pod/web-0`'),
+      count: z.number().int(),
+    }),
+  ),
+});
+export type StoreEvents = z.infer<typeof StoreEvents>;
+
+export const StorePods = z.object({
+  pods: z.array(
+    z.object({
+      name: z.string(),
+      component: z.string().nullable(),
+      job: z.string().nullable(),
+      phase: z.string(),
+      ready: z.boolean(),
+      restarts: z.number().int(),
+      startedAt: Time.nullable(),
+      containers: z.array(
+        z.object({
+          name: z.string(),
+          image: z.string(),
+          state: z.enum(['running', 'waiting', 'ended']),
+          ready: z.boolean(),
+          restarts: z.number().int(),
+          reason: z.string().nullable().describe('Why it waits, or how it ended'),
+        }),
+      ),
+    }),
+  ),
+});
+export type StorePods = z.infer<typeof StorePods>;
+
+const KubernetesName = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'A name as Kubernetes has it.');
+
+export const StoreLogQuery = z.strictObject({
+  pod: KubernetesName.optional().describe('Default: the newest of the set-up Job'),
+  container: KubernetesName.optional().describe('Default: the pod’s last to start'),
+  lines: z.coerce.number().int().min(1).max(2000).default(200),
+});
+export type StoreLogQuery = z.infer<typeof StoreLogQuery>;
+
+export const StoreLog = z.object({
+  pod: z.string().nullable().describe('null: there is no such pod (any more)'),
+  container: z.string().nullable(),
+  lines: z.array(z.string()),
+});
+export type StoreLog = z.infer<typeof StoreLog>;
+
+export const StoreResources = z.object({
+  quota: z.array(z.object({ resource: z.string(), used: z.string(), hard: z.string() })),
+});
+export type StoreResources = z.infer<typeof StoreResources>;
+
+export const AdminLogin = z.object({
+  username: z.string(),
+  password: z.string(),
+  email: z.string().nullable(),
+  url: z.string().describe('The administration’s page'),
+});
+export type AdminLogin = z.infer<typeof AdminLogin>;
+
+export const OrderQuery = z.strictObject({
+  days: z.coerce.number().int().min(1).max(90).default(30),
+});
+export type OrderQuery = z.infer<typeof OrderQuery>;
+
+export const OrderSummary = z.object({
+  currency: z.string().nullable().describe('The one that most orders are in; ISO 4217'),
+  days: z
+    .array(
+      z.object({
+        date: z.string().describe('In UTC; oldest first, today last'),
+        orders: z.number().int(),
+        revenue: z.number().describe('In whole units of the currency; what was not paid is none'),
+      }),
+    )
+    .describe('Empty when there is a problem'),
+  recent: z.array(
+    z.object({
+      number: z.string(),
+      at: Time,
+      total: z.number().describe('In whole units of the currency'),
+      currency: z.string(),
+      status: z.string().describe('The engine’s own word'),
+      customer: z.string().nullable(),
+    }),
+  ),
+  complete: z.boolean().describe('False: there are more orders than were read'),
+  problem: Problem.nullable().describe('Why there is nothing to show'),
+});
+export type OrderSummary = z.infer<typeof OrderSummary>;
+
+const COUNTED = [
+  'provisioning',
+  'ready',
+  'degraded',
+  'failed',
+  'rejected',
+  'suspended',
+  'deleting',
+] as const satisfies readonly (typeof STORE_STATUSES)[number][];
+const Count = z.number().int();
+
+/** Stores by status; a few seconds old at most. */
+export const StoreCounts = z.record(z.enum(COUNTED), Count);
+export type StoreCounts = z.infer<typeof StoreCounts>;
+
+export const AuditQuery = z.strictObject({
+  limit: PageSize,
+  cursor: Cursor,
+  action: Word.optional(),
+  store: Word.optional().describe('A store’s id'),
+  by: Word.optional().describe('A user’s or token’s id'),
+  from: Time.optional(),
+  to: Time.optional().describe('Before this moment'),
+  tenant: checked(checkTenantSlug).optional().describe('Operators only'),
+});
+export type AuditQuery = z.infer<typeof AuditQuery>;
+
+export const AuditExportQuery = AuditQuery.omit({ limit: true, cursor: true });
+export type AuditExportQuery = z.infer<typeof AuditExportQuery>;
+
+export const AuditEntry = z.object({
+  seq: z.number().int(),
+  at: Time,
+  by: z.object({
+    id: z.string().nullable(),
+    name: z.string().nullable().describe('As it was then'),
+    kind: z.enum(['user', 'token', 'anonymous', 'system']),
+  }),
+  tenant: z.string().nullable(),
+  store: z.object({ id: z.string(), name: z.string().nullable() }).nullable(),
+  action: z.string(),
+  outcome: z.enum(['done', 'refused', 'failed']),
+  requestId: z.string().nullable(),
+  address: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+export const AuditList = z.object({ entries: z.array(AuditEntry), next: Next });
+export type AuditList = z.infer<typeof AuditList>;
+
+export const Fleet = z.object({
+  clusters: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['practice', 'lab', 'kubeconfig']),
+      argocdUrl: z.string().nullable(),
+      stores: StoreCounts,
+      heardAt: Time.nullable().describe('When its API server last said anything to this process'),
+    }),
+  ),
+  stuck: z.array(Store).describe('In trouble, or going for longer than they should; at most 50'),
+});
+export type Fleet = z.infer<typeof Fleet>;
+
+export const PlatformHealth = z.object({
+  parts: z.array(
+    z.object({
+      name: z.string(),
+      ready: z.boolean(),
+      message: z.string().nullable(),
+      advice: z.string().nullable().describe('What to do about it'),
+    }),
+  ),
+});
+export type PlatformHealth = z.infer<typeof PlatformHealth>;
