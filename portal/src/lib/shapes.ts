@@ -1,38 +1,18 @@
 /** The API's shapes under one roof. Those that the contract does not name yet are written here. */
 import type { Health, Operation, Store } from '../../../control-plane/src/contract.ts';
 
-export type { Accepted, StoreList } from '../../../control-plane/src/contract.ts';
+export type {
+  Accepted,
+  InvitationPreview,
+  Me,
+  SignInOptions,
+  StoreList,
+} from '../../../control-plane/src/contract.ts';
 export type { Health, Operation, Store };
 export type StoreStatus = Store['status'];
 export type Stage = Store['stage'];
 export type StageEntry = Health['stages'][number];
 export type StoreProblem = NonNullable<Store['error']>;
-
-export type TenantRole = 'operator' | 'owner' | 'member' | 'viewer';
-export type Tenant = { id: string; slug: string; name: string; role: TenantRole };
-export type ClusterKind = 'practice' | 'lab' | 'kubeconfig';
-
-export type Me = {
-  user: { id: string; name: string; email: string; operator: boolean } | null;
-  tenant: Tenant | null;
-  tenants: Tenant[];
-  limits: {
-    storeLimit: number;
-    stores: number;
-    storesLeft: number;
-    createsPerMinute: number;
-    nextCreateAt: string | null;
-  } | null;
-  cluster: { name: string; kind: ClusterKind; argocdUrl: string | null };
-  signIn: { oidc: { name: string } | null; smtp: boolean };
-};
-
-export type SignInOffer = {
-  oidc: { name: string; url: string } | null;
-  smtp: boolean;
-  practice: boolean;
-  firstSignIn: boolean;
-};
 
 export type Counts = Record<Exclude<StoreStatus, 'deleted'>, number>;
 

@@ -2,12 +2,12 @@ import { redirect } from '@sveltejs/kit';
 import { askApi, readApi } from '#lib/api.ts';
 import { setFlash } from '#lib/server/flash.ts';
 import { failForm, fieldProblem, readFields } from '#lib/server/forms.ts';
-import type { SignInOffer } from '#lib/shapes.ts';
+import type { SignInOptions } from '#lib/shapes.ts';
 import type { Actions, PageServerLoad } from './$types';
 
 /** With a token (from the e-mail) one sets a password; without one asks for the e-mail. */
 export const load: PageServerLoad = async ({ fetch, url }) => ({
-  offer: await readApi<SignInOffer>(fetch, '/api/sign-in'),
+  offer: await readApi<SignInOptions>(fetch, '/api/sign-in'),
   token: url.searchParams.get('token'),
   isTokenSpent: url.searchParams.get('error') !== null,
 });

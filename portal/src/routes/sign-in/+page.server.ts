@@ -2,12 +2,12 @@ import { redirect } from '@sveltejs/kit';
 import { askApi, readApi } from '#lib/api.ts';
 import { failForm, readFields } from '#lib/server/forms.ts';
 import { readWayBack } from '#lib/server/referer.ts';
-import type { SignInOffer } from '#lib/shapes.ts';
+import type { SignInOptions } from '#lib/shapes.ts';
 import type { Actions, PageServerLoad } from './$types';
 
 export const load: PageServerLoad = async ({ fetch, locals, url }) => {
   if (locals.me !== null) redirect(303, readWayBack(url));
-  return { offer: await readApi<SignInOffer>(fetch, '/api/sign-in') };
+  return { offer: await readApi<SignInOptions>(fetch, '/api/sign-in') };
 };
 
 export const actions: Actions = {
