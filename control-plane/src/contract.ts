@@ -306,6 +306,12 @@ export type MemberAnswer = z.infer<typeof MemberAnswer>;
 export const ChangeMember = z.strictObject({ role: MemberRole });
 export type ChangeMember = z.infer<typeof ChangeMember>;
 
+export const PasswordLink = z.object({
+  link: z.string().describe('Shown this once: who has it chooses the password'),
+  expiresAt: Time,
+});
+export type PasswordLink = z.infer<typeof PasswordLink>;
+
 export const Invitation = z.object({
   id: z.string(),
   email: z.string(),
@@ -345,7 +351,8 @@ export type InvitationPreview = z.infer<typeof InvitationPreview>;
 
 export const AcceptInvitation = z
   .strictObject({ name: PersonName, password: NewPassword })
-  .partial();
+  .partial()
+  .default({});
 export type AcceptInvitation = z.infer<typeof AcceptInvitation>;
 
 export const Tenant = z.object({

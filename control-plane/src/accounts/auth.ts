@@ -47,7 +47,8 @@ export const ADDRESS_HEADER = 'x-shopyard-address';
 
 const DAY_SECONDS = 24 * 60 * 60;
 const SESSION_SECONDS = 7 * DAY_SECONDS;
-const RESET_SECONDS = 60 * 60;
+/** How long a link for a new password is good. */
+export const RESET_SECONDS = 60 * 60;
 
 /** Prefixes of ids: what a row is can be told from its id. */
 const PREFIXES: Readonly<Record<string, string>> = {

@@ -1,20 +1,61 @@
 /** What our mails say: links and facts, plain text, never a password. */
+import type { Role } from '../contract.ts';
 import type { Mail } from './mail.ts';
+
+export function linkToReset(publicUrl: string, token: string): string {
+  return `${publicUrl}/reset-password?token=${encodeURIComponent(token)}`;
+}
+
+export function linkToInvitation(publicUrl: string, secret: string): string {
+  return `${publicUrl}/invitations/${secret}`;
+}
 
 export function describePasswordReset(options: {
   readonly publicUrl: string;
   readonly email: string;
   readonly token: string;
 }): Mail {
+  const { publicUrl, email, token } = options;
   return {
-    to: options.email,
+    to: email,
     subject: 'A new password for Shopyard',
-    text: `Somebody, hopefully you, asked for a new password for ${options.email}.
+    text: `Somebody, hopefully you, asked for a new password for ${email}.
 
 Choose it here within an hour:
-${options.publicUrl}/reset-password?token=${encodeURIComponent(options.token)}
+${linkToReset(publicUrl, token)}
 
 If it was not you, there is nothing to do: your password stays as it is.
 `,
   };
+}
+
+export function describeInvitation(options: {
+  readonly to: string;
+  readonly link: string;
+  readonly tenant: string;
+  readonly role: Role;
+  readonly invitedBy: string | null;
+  readonly expiresAt: Date;
+}): Mail {
+  const { to, link, tenant, role, invitedBy, expiresAt } = options;
+  return {
+    to,
+    subject: `Join ${tenant} on Shopyard`,
+    text: `${toLine(invitedBy ?? 'An operator')} invites you to join ${tenant} on Shopyard as ${nameRole(role)}.
+
+Accept until ${expiresAt.toISOString().slice(0, 10)}:
+${link}
+
+Whoever has this link can accept: keep it to yourself.
+`,
+  };
+}
+
+function nameRole(role: Role): string {
+  return role === 'owner' || role === 'operator' ? `an ${role}` : `a ${role}`;
+}
+
+/** Names are people's own text: on one line, and no address to click. */
+function toLine(text: string): string {
+  return text.replace(/\s+/g, ' ').replaceAll('://', ': //');
 }

@@ -14,6 +14,16 @@ export async function findUser(db: Db, id: string): Promise<User | null> {
   return row ?? null;
 }
 
+/** @param email in lower case */
+export async function findUserId(db: Db, email: string): Promise<string | null> {
+  const row = await db
+    .selectFrom('users')
+    .select('id')
+    .where('email', '=', email)
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
 /** The tenants somebody is in, by name. */
 export async function listMemberships(db: Db, userId: string): Promise<Membership[]> {
   const rows = await db

@@ -36,36 +36,31 @@ export async function confirmSession(tx: Tx, id: string, now: Date): Promise<voi
   await tx.updateTable('sessions').set({ confirmedAt: now }).where('id', '=', id).execute();
 }
 
-/**
- * Lets the session act in another of the person's tenants; false when they are not in it. An
- * operator goes back to the platform by its name.
- */
+/** Lets the session act in another of the person's tenants; false when they are not in it. */
 export async function turnSession(
   tx: Tx,
-  session: { readonly id: string; readonly userId: string; readonly isOperator: boolean },
-  slug: string,
-  platform: string,
+  session: { readonly id: string; readonly userId: string },
+  tenantId: string,
 ): Promise<boolean> {
-  if (session.isOperator && slug === platform) {
-    await tx
-      .updateTable('sessions')
-      .set({ activeTenantId: null })
-      .where('id', '=', session.id)
-      .execute();
-    return true;
-  }
-  const tenant = await tx
-    .selectFrom('members as m')
-    .innerJoin('tenants as t', 't.id', 'm.tenantId')
-    .select('t.id')
-    .where('m.userId', '=', session.userId)
-    .where('t.slug', '=', slug)
-    .executeTakeFirst();
-  if (tenant === undefined) return false;
-  await tx
+  const { numUpdatedRows } = await tx
     .updateTable('sessions')
-    .set({ activeTenantId: tenant.id })
+    .set({ activeTenantId: tenantId })
     .where('id', '=', session.id)
-    .execute();
-  return true;
+    .where('userId', '=', session.userId)
+    .where((is) =>
+      is.exists(
+        is
+          .selectFrom('members')
+          .select('id')
+          .where('userId', '=', session.userId)
+          .where('tenantId', '=', tenantId),
+      ),
+    )
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** Lets the session of an operator act in the platform again. */
+export async function turnSessionHome(tx: Tx, id: string): Promise<void> {
+  await tx.updateTable('sessions').set({ activeTenantId: null }).where('id', '=', id).execute();
 }

@@ -22,7 +22,7 @@ import { findOperations, viewOperation, type OperationRow } from './operations.t
 import type { OperationTable } from './schema.ts';
 import { writeStatus, type StoreRow } from './status.ts';
 import type { StoreWithTenant } from './stores.ts';
-import type { Principal } from './tokens.ts';
+import type { Principal } from './principals.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
 import { decideChange, type Change, type ChangeDecision } from '../domain/request.ts';

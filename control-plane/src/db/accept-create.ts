@@ -23,7 +23,7 @@ import { findOperations, viewOperation, type OperationRow } from './operations.t
 import { writeStatus, type StoreRow } from './status.ts';
 import type { StoreWithTenant } from './stores.ts';
 import { ensureTenant, type TenantLimits } from './tenants.ts';
-import type { Principal } from './tokens.ts';
+import type { Principal } from './principals.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
 import { checkLimits, RATE_WINDOW_MS } from '../domain/limits.ts';
@@ -249,11 +249,13 @@ async function readUsage(
       (select count(*) from stores s where s.tenant_id = c.tenant_id and s.status <> 'deleted')
         as stores,
       (select array_agg(o.created_at order by o.created_at desc) from operations o
-        where o.requested_by = c.principal and o.kind = 'create' and o.created_at > ${new Date(
-          now.getTime() - RATE_WINDOW_MS,
-        )}) as creates
+        where o.requested_by = any(array(
+            select c.principal union select k.id from tokens k where k.user_id = c.principal))
+          and o.kind = 'create' and o.created_at > ${new Date(now.getTime() - RATE_WINDOW_MS)}
+      ) as creates
     from unnest(${candidates.map((one) => one.tenant.id)}::text[],
-      ${candidates.map((one) => one.request.principal.id)}::text[]) as c(tenant_id, principal)
+      ${candidates.map(({ request: { principal } }) => principal.userId ?? principal.id)}::text[]
+    ) as c(tenant_id, principal)
   `.execute(tx);
   for (const row of rows)
     usage.set(row.tenantId, { stores: row.stores, creates: row.creates ?? [] });

@@ -10,8 +10,6 @@ import type { Db, Tx } from './open.ts';
 import type { Role, Scope } from '../contract.ts';
 import type { Ids } from '../domain/ids.ts';
 
-export type { Principal } from './principals.ts';
-
 /** Any number that no other advisory lock of ours uses. */
 const BOOTSTRAP_LOCK = 7_423_001;
 

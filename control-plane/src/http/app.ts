@@ -27,7 +27,9 @@ import {
 } from './auth.ts';
 import { readBody } from './body.ts';
 import type { Hub } from './hub.ts';
+import { invitationRoutes } from './invitations.ts';
 import { meRoutes } from './me.ts';
+import { memberRoutes } from './members.ts';
 import type { Metrics } from './metrics.ts';
 import { platformRoutes, type Probe } from './platform.ts';
 import { isApiPath, type PortalMount } from './portal.ts';
@@ -36,6 +38,7 @@ import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { signInRoutes } from './sign-in.ts';
 import { storeRoutes } from './stores.ts';
+import { tenantRoutes } from './tenants.ts';
 import { tokenRoutes } from './tokens.ts';
 
 export type AppOptions = {
@@ -78,6 +81,7 @@ export function createRoutes(
 ): readonly Route[] {
   const { db, clock, ids, engines, clusters, hub, limits, registry, probes, accounts } = options;
   const offer = { engines, clusters };
+  const invitations = { db, clock, ids, logger: options.logger, accounts, authenticator };
   const acceptor = createAcceptor({
     db,
     clock,
@@ -98,12 +102,16 @@ export function createRoutes(
     }),
     ...signInRoutes({
       db,
+      clock,
       accounts,
       authenticator,
       practice: options.cluster.kind === 'practice',
     }),
     ...meRoutes({ db, clock, accounts, authenticator, cluster: options.cluster }),
     ...sessionRoutes({ db, clock, authenticator }),
+    ...memberRoutes({ db, clock, accounts, authenticator }),
+    ...invitationRoutes(invitations),
+    ...tenantRoutes({ ...invitations, limits }),
     ...tokenRoutes({ db, clock, ids, limits }),
     ...platformRoutes({ db, hub, probes, registry, describe: () => routes }),
   ];

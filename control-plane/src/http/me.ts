@@ -6,12 +6,12 @@ import {
   listMemberships,
   readAllowance,
 } from '../accounts/people.ts';
-import { confirmSession, turnSession } from '../accounts/sessions.ts';
+import { confirmSession, turnSession, turnSessionHome } from '../accounts/sessions.ts';
 import type { Accounts } from '../accounts/settings.ts';
 import { ChangeUser, Confirm, Confirmed, Me, SwitchTenant, User } from '../contract.ts';
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
-import { PLATFORM_TENANT } from '../db/tenants.ts';
+import { findTenant, PLATFORM_TENANT } from '../db/tenants.ts';
 import type { Clock } from '../domain/ids.ts';
 import { RECENT_MS, isRecent, type Authenticator } from './auth.ts';
 import { callAuth } from './call-auth.ts';
@@ -130,18 +130,14 @@ export function meRoutes(options: {
       answers: { 200: Me },
       problems: [...BODY, 'not_found'],
       handle: async ({ principal, body, ctx }) => {
-        const turned = await db.transaction().execute((tx) =>
-          turnSession(
-            tx,
-            {
-              id: principal.sessionId ?? '',
-              userId: principal.id,
-              isOperator: principal.role === 'operator',
-            },
-            body.tenant,
-            PLATFORM_TENANT,
-          ),
-        );
+        const id = principal.sessionId ?? '';
+        const goesHome = principal.role === 'operator' && body.tenant === PLATFORM_TENANT;
+        const tenant = await findTenant(db, body.tenant);
+        if (tenant === null) throw notFound();
+        const turned = await db.transaction().execute(async (tx) => {
+          if (goesHome) await turnSessionHome(tx, id);
+          return goesHome || (await turnSession(tx, { id, userId: principal.id }, tenant.id));
+        });
         if (!turned) throw notFound();
         authenticator.forget(principal.id);
         const now = await authenticator.identify(ctx, { fresh: true });

@@ -1,8 +1,10 @@
 /** The routes of one's sessions: where one is signed in, and signing out there. */
 import { endSession, endSessions, listSessions } from '../accounts/sessions.ts';
 import { SessionList } from '../contract.ts';
+import { appendAudit } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { Clock } from '../domain/ids.ts';
+import { describeAct } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { notFound } from './problem.ts';
 import { route, type Route } from './route.ts';
@@ -44,12 +46,15 @@ export function sessionRoutes(options: {
       summary: 'Sign out there; its event streams end within seconds',
       answers: { 204: 'empty' },
       problems: ['not_found'],
-      handle: async ({ principal, params }) => {
+      handle: async (call) => {
+        const { principal, params } = call;
         const { id = '' } = params;
-        const ended = await db
-          .transaction()
-          .execute((tx) => endSession(tx, principal.id, id.slice(0, 100)));
-        if (!ended) throw notFound();
+        if (!/^ses_[a-z0-9]{1,32}$/.test(id)) throw notFound();
+        await db.transaction().execute(async (tx) => {
+          if (!(await endSession(tx, principal.id, id))) throw notFound();
+          const act = { action: 'session.end', detail: { session: id } };
+          await appendAudit(tx, [describeAct(call, act, clock())]);
+        });
         authenticator.forget(principal.id);
         return { status: 204, body: '' };
       },
@@ -60,8 +65,13 @@ export function sessionRoutes(options: {
       policy: 'user',
       summary: 'Sign out everywhere, here too',
       answers: { 204: 'empty' },
-      handle: async ({ principal }) => {
-        await db.transaction().execute((tx) => endSessions(tx, principal.id));
+      handle: async (call) => {
+        const { principal } = call;
+        await db.transaction().execute(async (tx) => {
+          const sessions = await endSessions(tx, principal.id);
+          const act = { action: 'sign-out', detail: { sessions } };
+          await appendAudit(tx, [describeAct(call, act, clock())]);
+        });
         authenticator.forget(principal.id);
         return { status: 204, body: '' };
       },

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { OIDC_PROVIDER, ADDRESS_HEADER } from '../accounts/auth.ts';
 import type { AttemptRule } from '../accounts/attempts.ts';
-import { hasAnybodySignedIn } from '../accounts/people.ts';
+import { findUser, findUserId, hasAnybodySignedIn, listMemberships } from '../accounts/people.ts';
 import type { Accounts } from '../accounts/settings.ts';
 import {
   ChangePassword,
@@ -18,6 +18,8 @@ import {
   SignUp,
 } from '../contract.ts';
 import type { Db } from '../db/open.ts';
+import type { Clock } from '../domain/ids.ts';
+import { recordAct, type Act } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { callAuth } from './call-auth.ts';
 import { RequestProblem } from './problem.ts';
@@ -29,11 +31,12 @@ const BODY = ['malformed_json', 'unsupported_media_type', 'invalid_request'] as 
 
 export function signInRoutes(options: {
   readonly db: Db;
+  readonly clock: Clock;
   readonly accounts: Accounts;
   readonly authenticator: Authenticator;
   readonly practice: boolean;
 }): Route[] {
-  const { db, accounts, authenticator } = options;
+  const { db, clock, accounts, authenticator } = options;
   const { auth, attempts, oidc } = accounts;
 
   /** One more attempt: throws when it is one too many. */
@@ -50,6 +53,17 @@ export function signInRoutes(options: {
   const fromAddress = (call: AnyCall) =>
     attempt(`address ${call.address}`, attempts.rules.perAddress);
 
+  /** Puts on record what somebody did who is only now known, or is not. */
+  async function record(call: AnyCall, userId: string | null, act: Omit<Act, 'by' | 'tenantId'>) {
+    const user = userId === null ? null : await findUser(db, userId);
+    const [home] = user === null ? [] : await listMemberships(db, user.id);
+    await recordAct({ db, clock }, call, {
+      ...act,
+      tenantId: home?.id ?? null,
+      ...(user === null ? {} : { by: { id: user.id, name: user.name } }),
+    });
+  }
+
   async function signIn(call: AnyCall, body: SignIn): Promise<SignedIn> {
     const account = nameAccount(body.email);
     await fromAddress(call);
@@ -61,8 +75,17 @@ export function signInRoutes(options: {
         headers: headersOf(call),
         returnHeaders: true,
       }),
-    );
+    ).catch(async (error: unknown) => {
+      if (error instanceof RequestProblem && error.code === 'sign_in_failed') {
+        // Nobody of that address: what was typed there may be a password, and is not kept.
+        const userId = await findUserId(db, email);
+        const detail = { account: userId };
+        await record(call, null, { action: 'sign-in-failed', outcome: 'refused', detail });
+      }
+      throw error;
+    });
     await attempts.clear(account);
+    await record(call, response.user.id, { action: 'sign-in', detail: { way: 'password' } });
     call.ctx.append('Set-Cookie', headers.getSetCookie());
     return { user: viewUser(response.user) };
   }
@@ -114,6 +137,7 @@ export function signInRoutes(options: {
             returnHeaders: true,
           }),
         );
+        await record(call, response.user.id, { action: 'sign-up' });
         call.ctx.append('Set-Cookie', headers.getSetCookie());
         return { status: 201, body: { user: viewUser(response.user) } satisfies SignedIn };
       },
@@ -128,6 +152,7 @@ export function signInRoutes(options: {
         const { headers } = await callAuth(() =>
           auth.api.signOut({ headers: headersOf(call), returnHeaders: true }),
         );
+        await recordAct({ db, clock }, call, { action: 'sign-out' });
         authenticator.forget(call.principal.id);
         call.ctx.append('Set-Cookie', headers.getSetCookie());
         return { status: 204, body: '' };
@@ -154,6 +179,7 @@ export function signInRoutes(options: {
           { passwordField: 'currentPassword' },
         );
         await attempts.clear(account);
+        await recordAct({ db, clock }, call, { action: 'password.change' });
         authenticator.forget(call.principal.id);
         call.ctx.append('Set-Cookie', headers.getSetCookie());
         return { status: 204, body: '' };
@@ -189,7 +215,12 @@ export function signInRoutes(options: {
       problems: [...BODY, 'link_invalid', 'too_many_attempts'],
       handle: async (call) => {
         await fromAddress(call);
+        const userId = await findResetUser(accounts, call.body.token);
         await callAuth(() => auth.api.resetPassword({ body: call.body }));
+        if (userId !== null) {
+          authenticator.forget(userId);
+          await record(call, userId, { action: 'password.reset' });
+        }
         return { status: 204, body: '' };
       },
     }),
@@ -237,19 +268,49 @@ export function signInRoutes(options: {
           method: 'GET',
           asResponse: true,
         });
-        call.ctx.append('Set-Cookie', answer.headers.getSetCookie());
-        return {
-          status: 302,
-          body: '',
-          headers: { Location: answer.headers.get('Location') ?? '/sign-in?error=failed' },
-        };
+        const cookies = answer.headers.getSetCookie();
+        const location = answer.headers.get('Location') ?? '/sign-in?error=failed';
+        const reason = new URL(location, accounts.publicUrl).searchParams.get('error');
+        const userId = reason === null ? await findCookieUser(accounts, cookies) : null;
+        await record(
+          call,
+          userId,
+          userId === null
+            ? { action: 'sign-in-failed', outcome: 'refused', detail: { way: 'oidc', reason } }
+            : { action: 'sign-in', detail: { way: 'oidc' } },
+        );
+        call.ctx.append('Set-Cookie', cookies);
+        return { status: 302, body: '', headers: { Location: location } };
       },
     }),
   ];
 }
 
+/** Whose the new session is. */
+async function findCookieUser(
+  { auth }: Accounts,
+  cookies: readonly string[],
+): Promise<string | null> {
+  const cookie = cookies.map((one) => one.split(';')[0]).join('; ');
+  const session = await callAuth(() => auth.api.getSession({ headers: new Headers({ cookie }) }));
+  return session?.user.id ?? null;
+}
+
+/** Whose link it is; null when it is nobody's. */
+async function findResetUser({ auth }: Accounts, token: string): Promise<string | null> {
+  const { internalAdapter } = await auth.$context;
+  const found = await internalAdapter.findVerificationValue(`reset-password:${token}`);
+  return found?.value ?? null;
+}
+
+export async function findSignedIn(db: Db, userId: string): Promise<SignedIn> {
+  const user = await findUser(db, userId);
+  if (user === null) throw new Error(`There is nobody ${userId}.`);
+  return { user };
+}
+
 /** What better-auth learns of a request. */
-export function headersOf(call: AnyCall): Headers {
+export function headersOf(call: Pick<AnyCall, 'ctx' | 'address'>): Headers {
   const { ctx, address } = call;
   return new Headers({
     cookie: ctx.get('Cookie'),

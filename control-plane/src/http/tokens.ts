@@ -1,10 +1,12 @@
 /** The routes of API tokens: people make their own, operators make any. */
 import { CreateToken, TenantQuery, TokenAnswer, TokenList, type Role } from '../contract.ts';
+import { appendAudit } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
 import { ensureTenant, PLATFORM_TENANT, type TenantLimits } from '../db/tenants.ts';
 import { createToken, listTokens, revokeToken, type TokenScope } from '../db/tokens.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
+import { describeAct } from './act.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
 import { route, type Route } from './route.ts';
 
@@ -64,7 +66,8 @@ export function tokenRoutes(options: {
         'unsupported_media_type',
         'invalid_request',
       ],
-      handle: async ({ body, principal, idempotencyKey }) => {
+      handle: async (call) => {
+        const { body, principal, idempotencyKey } = call;
         if (idempotencyKey !== null)
           throw new RequestProblem(
             'idempotency_key_unsupported',
@@ -95,14 +98,18 @@ export function tokenRoutes(options: {
           const tenant = isOperator
             ? await ensureTenant(tx, slug, { makeId: ids.tenant, limits })
             : { id: principal.tenantId };
-          return createToken(tx, ids, {
-            tenantId: tenant.id,
-            role,
+          const token = { tenantId: tenant.id, role, name, expiresAt, userId, scopes };
+          const made = await createToken(tx, ids, token);
+          const detail = {
+            token: made.id,
             name,
-            expiresAt,
-            userId,
+            role,
             scopes,
-          });
+            expiresAt: expiresAt?.toISOString() ?? null,
+          };
+          const act = { action: 'token.create', tenantId: tenant.id, detail };
+          await appendAudit(tx, [describeAct(call, act, clock())]);
+          return made;
         });
         return {
           status: 201,
@@ -124,13 +131,18 @@ export function tokenRoutes(options: {
       summary: 'Revoke a token; its event streams end within seconds',
       answers: { 204: 'empty' },
       problems: ['not_found'],
-      handle: async ({ params, principal }) => {
+      handle: async (call) => {
+        const { params, principal } = call;
         const { id = '' } = params;
         if (!/^tok_[a-z0-9]{1,32}$/.test(id)) throw notFound();
-        const revoked = await db
-          .transaction()
-          .execute((tx) => revokeToken(tx, scopeOf(principal, undefined), id, clock()));
-        if (revoked === null) throw notFound();
+        await db.transaction().execute(async (tx) => {
+          const now = clock();
+          const revoked = await revokeToken(tx, scopeOf(principal, undefined), id, now);
+          if (revoked === null) throw notFound();
+          const { name, tenantId } = revoked;
+          const act = { action: 'token.revoke', tenantId, detail: { token: id, name } };
+          await appendAudit(tx, [describeAct(call, act, now)]);
+        });
         return { status: 204, body: '' };
       },
     }),
