@@ -88,18 +88,15 @@ export async function ensureCertificates(layout: LabLayout): Promise<void> {
   await writeFile(layout.adminKubeconfig, admin, { mode: 0o600 });
 }
 
+/** A new key and its certificate. */
+const NEW_CERTIFICATE = ['req', '-x509', '-new', '-nodes', '-newkey', 'ec'].concat(
+  '-pkeyopt',
+  'ec_paramgen_curve:prime256v1',
+);
+
 async function makeAuthority(folder: string): Promise<void> {
   await runCommand('openssl', [
-    ...[
-      'req',
-      '-x509',
-      '-new',
-      '-nodes',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-    ],
+    ...NEW_CERTIFICATE,
     ...['-keyout', join(folder, 'ca.key'), '-out', join(folder, 'ca.crt'), '-days', '3650'],
     ...['-subj', '/CN=shopyard-lab'],
   ]);
@@ -125,16 +122,7 @@ async function makeCertificate(folder: string, request: CertificateRequest): Pro
     ].join('\n'),
   );
   await runCommand('openssl', [
-    ...[
-      'req',
-      '-x509',
-      '-new',
-      '-nodes',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-    ],
+    ...NEW_CERTIFICATE,
     ...['-config', config, '-subj', request.subject, '-days', '3650'],
     ...['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')],
     ...[

@@ -1,42 +1,44 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { layOut, type LabLayout } from './layout.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { layOut } from './layout.ts';
 import { withLock } from './lock.ts';
-import { recordProcess } from './processes.ts';
 
-let folder: string;
-let layout: LabLayout;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'lab-lock-'));
-  layout = layOut({ cache: '', bin: '', images: '', lab: join(folder, 'lab') });
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true });
-});
-
+const layout = layOut({ cache: '', bin: '', images: '', lab: `/nowhere/lab-${process.pid}` });
 const onLinux = process.platform === 'linux';
 
 test.runIf(onLinux)('turns a second command away while the first is at work', async () => {
   await withLock(layout, async () => {
     await expect(withLock(layout, () => Promise.resolve())).rejects.toThrow(
-      'Another lab command is at work',
+      `Another lab command is at work (process ${process.pid})`,
     );
   });
-  await withLock(layout, () => Promise.resolve());
-  expect(await readdir(folder)).toEqual([]);
-});
-
-test.runIf(onLinux)('a lock whose holder is gone counts for nothing', async () => {
-  const holder = { ...recordProcess(process.pid), startTicks: '1' };
-  await writeFile(`${layout.root}.lock`, JSON.stringify(holder));
-  await writeFile(`${layout.root}.lock.4999999`, JSON.stringify(holder)); // beyond any process id
   let ran = false;
   await withLock(layout, () => {
     ran = true;
     return Promise.resolve();
   });
   expect(ran).toBe(true);
-  expect(await readdir(folder)).toEqual([]);
+});
+
+const HOLD = `
+  const { withLock } = await import(${JSON.stringify(new URL('lock.ts', import.meta.url).href)});
+  await withLock(${JSON.stringify(layout)}, async () => {
+    console.log('held');
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  });
+`;
+
+test.runIf(onLinux)('of many that find a killed command’s lock, one takes it', async () => {
+  const killed = spawn(process.execPath, ['--input-type=module', '-e', HOLD], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(killed.stdout, 'data');
+  const attempt = () => withLock(layout, () => Promise.resolve());
+  await expect(attempt()).rejects.toThrow(`(process ${killed.pid})`);
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+
+  const endings = await Promise.allSettled([attempt(), attempt(), attempt(), attempt()]);
+  expect(endings.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });

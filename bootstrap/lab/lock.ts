@@ -1,65 +1,43 @@
 /**
- * One `up` or `down` at a time: a file beside the lab folder that names the process at work. One
- * whose process is gone counts for nothing.
+ * One `up` or `down` at a time: who works on a lab listens on an abstract Unix socket named after
+ * its folder. The kernel gives that name to one process and takes it back when the process ends,
+ * however it ends: there is no lock that can be left behind.
  */
-import { existsSync } from 'node:fs';
-import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createConnection, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { LabLayout } from './layout.ts';
-import { isAlive, recordProcess, type ProcessRecord } from './processes.ts';
 
 /** Runs `work` while no other process does the like for the same lab. */
 export async function withLock(layout: LabLayout, work: () => Promise<void>): Promise<void> {
-  const path = `${layout.root}.lock`;
-  const own = `${path}.${process.pid}`;
-  await mkdir(dirname(path), { recursive: true });
-  await removeAbandoned(path);
-  await writeFile(own, JSON.stringify(recordProcess(process.pid)));
+  const name = createHash('sha256').update(layout.root).digest('hex').slice(0, 32);
+  const address = `\0shopyard-lab-${name}`;
+  const server = createServer((socket) =>
+    socket.on('error', () => undefined).end(`${process.pid}`),
+  );
   try {
-    while (!(await tryLink(own, path))) {
-      const holder = await readHolder(path);
-      if (holder !== undefined && isAlive(holder)) {
-        throw new Error(
-          `Another lab command is at work (process ${holder.pid}); wait for it to end.`,
-        );
-      }
-      await rm(path, { force: true });
-    }
-    try {
-      await work();
-    } finally {
-      await rm(path, { force: true });
-    }
-  } finally {
-    await rm(own, { force: true });
-  }
-}
-
-/** A link appears whole or not at all, and never replaces one that is there. */
-async function tryLink(own: string, path: string): Promise<boolean> {
-  try {
-    await link(own, path);
-    return true;
+    await once(server.listen(address), 'listening');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    const holder = await askHolder(address);
+    throw new Error(`Another lab command is at work${holder}; wait for it to end.`, {
+      cause: error,
+    });
   }
-}
-
-/** Removes what commands that were killed left beside the lock. */
-async function removeAbandoned(path: string): Promise<void> {
-  const folder = dirname(path);
-  for (const name of await readdir(folder)) {
-    const pid = name.startsWith(`${basename(path)}.`) ? name.slice(basename(path).length + 1) : '';
-    if (!/^\d+$/.test(pid) || existsSync(`/proc/${pid}`)) continue;
-    await rm(join(folder, name), { force: true });
-  }
-}
-
-async function readHolder(path: string): Promise<ProcessRecord | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as ProcessRecord;
+    await work();
+  } finally {
+    server.close();
+  }
+}
+
+/** ` (process 123)`; nothing when the holder has just ended or is busy. */
+async function askHolder(address: string): Promise<string> {
+  try {
+    const socket = createConnection(address).setTimeout(1_000, () => socket.destroy());
+    return ` (process ${await text(socket)})`;
   } catch {
-    return undefined;
+    return '';
   }
 }
