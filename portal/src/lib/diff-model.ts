@@ -1,6 +1,12 @@
 /** A file's change as rows to show: with line numbers, and unchanged stretches folded. */
 import { structuredPatch } from 'diff';
-import type { FileChange } from './shapes.ts';
+
+/** A file before and after; null: it is not there. */
+export type FileContents = {
+  readonly path: string;
+  readonly before: string | null;
+  readonly after: string | null;
+};
 
 export type DiffRow =
   | {
@@ -12,7 +18,7 @@ export type DiffRow =
   /** Lines that are left out. */
   | { readonly kind: 'fold'; readonly lines: number };
 
-export type FileDiff = {
+export type DiffedFile = {
   readonly path: string;
   readonly kind: 'added' | 'changed' | 'removed';
   readonly added: number;
@@ -21,7 +27,7 @@ export type FileDiff = {
 };
 
 /** @param context unchanged lines shown around a change */
-export function diffFile({ path, before, after }: FileChange, context = 3): FileDiff {
+export function diffFile({ path, before, after }: FileContents, context = 3): DiffedFile {
   const patch = structuredPatch(path, path, before ?? '', after ?? '', '', '', { context });
   const rows: DiffRow[] = [];
   let seen = 0;

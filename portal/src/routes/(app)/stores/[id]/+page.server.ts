@@ -1,14 +1,19 @@
 import { askApi } from '#lib/api.ts';
 import { failForm, readFields } from '#lib/server/forms.ts';
 import { setFlash } from '#lib/server/flash.ts';
-import type { Accepted, AdminLogin, Orders } from '#lib/shapes.ts';
+import type { Accepted, AdminLogin, EngineList, OrderSummary } from '#lib/shapes.ts';
 import { redirect } from '@sveltejs/kit';
 import type { Actions, PageServerLoad } from './$types';
 
-export const load: PageServerLoad = ({ fetch, params }) => ({
+export const load: PageServerLoad = async ({ fetch, params }) => {
   // The shop itself is asked, which may take a while: the page does not wait for it.
-  orders: askApi<Orders>(fetch, `/api/stores/${encodeURIComponent(params.id)}/orders?days=30`),
-});
+  const orders = askApi<OrderSummary>(
+    fetch,
+    `/api/stores/${encodeURIComponent(params.id)}/orders?days=30`,
+  );
+  const offer = await askApi<EngineList>(fetch, '/api/engines');
+  return { orders, engines: offer.ok ? offer.data.engines : [] };
+};
 
 export const actions: Actions = {
   retry: async ({ fetch, params, cookies, url }) => {
