@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as contract from '../../control-plane/src/contract.ts';
+import { exampleStore } from '../support/example-store.ts';
 import { startApi, type Api } from './support.ts';
 
 let api: Api;
@@ -54,22 +55,10 @@ describe('creating', () => {
       .selectAll()
       .where('id', '=', operation.id)
       .executeTakeFirstOrThrow();
-    expect(row.spec).toEqual({
-      id: store.id,
-      name: 'tea',
-      tenantId: store.namespace.split('-')[1],
-      tenant: 'platform',
-      type: 'woocommerce',
-      chart: 'woocommerce',
-      chartVersion: '1.0.0',
-      plan: 'small',
-      storagePlan: 'small',
-      cluster: 'lab',
-      host: 'tea.localhost',
-      url: 'http://tea.localhost:8088',
-      generation: 1,
-      attempt: 1,
-    });
+    const tenantId = store.namespace.split('-')[1] ?? '';
+    expect(row.spec).toEqual(
+      exampleStore({ id: store.id, name: 'tea', tenantId, tenant: 'platform' }),
+    );
   });
 
   test('the same again is the same store, and nothing new', async () => {

@@ -12,12 +12,9 @@ import type { StoreSpec } from '../../control-plane/src/domain/store.ts';
 import type { FileChange } from '../../control-plane/src/git/types.ts';
 import { renderClusterFolder, renderTenant } from '../../control-plane/src/render/cluster.ts';
 import { pathOfChart } from '../../control-plane/src/render/paths.ts';
-import {
-  createStoreRenderer,
-  type ClusterSettings,
-  type RenderAction,
-} from '../../control-plane/src/render/store.ts';
+import { createStoreRenderer, type RenderAction } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 
 export const TENANT = { tenantId: 'bench1', tenant: 'platform' };
 export const CLUSTER = 'bench';
@@ -26,16 +23,7 @@ export const BRANCH = 'main';
 export const REPOSITORY_URL = 'http://127.0.0.1/shopyard.git';
 
 const ADDRESS = { repositoryUrl: REPOSITORY_URL, branch: BRANCH };
-const SETTINGS: ClusterSettings = {
-  name: CLUSTER,
-  shardDigits: 1,
-  values: {
-    ingressClass: 'traefik',
-    storageClass: '',
-    imageRegistry: 'localhost/shopyard',
-    observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-  },
-};
+const SETTINGS = exampleCluster(CLUSTER);
 const AUTHOR = { name: 'Shopyard', email: 'shopyard@localhost' };
 
 export type Creation = { readonly changes: readonly FileChange[]; readonly message: string };

@@ -6,21 +6,13 @@ import { renderClusterFolder, renderTenant } from '../../control-plane/src/rende
 import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
 import type { FileChange } from '../../control-plane/src/git/types.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 import { exampleStore } from '../support/example-store.ts';
 import { expectGolden } from '../support/golden.ts';
 
 const { sources } = await loadTemplates();
 const address = { repositoryUrl: 'http://git.example/shopyard.git', branch: 'main' };
-const render = createStoreRenderer(sources, address, (name) => ({
-  name,
-  shardDigits: 1,
-  values: {
-    ingressClass: 'traefik',
-    storageClass: '',
-    imageRegistry: 'localhost/shopyard',
-    observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-  },
-}));
+const render = createStoreRenderer(sources, address, exampleCluster);
 const golden = (name: string): string => join(import.meta.dirname, 'golden', name);
 
 function written(changes: readonly FileChange[]): { path: string; content: string }[] {

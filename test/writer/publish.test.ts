@@ -16,6 +16,7 @@ import { renderTenant } from '../../control-plane/src/render/cluster.ts';
 import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertStore, insertTenant, queueOperation } from '../support/stores.ts';
 
@@ -55,16 +56,7 @@ function startWriter(changes: Partial<PublisherOptions> = {}, holder = 'one'): P
         ],
       },
     ],
-    render: createStoreRenderer(sources, address, (name) => ({
-      name,
-      shardDigits: 1,
-      values: {
-        ingressClass: 'traefik',
-        storageClass: '',
-        imageRegistry: 'localhost/shopyard',
-        observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-      },
-    })),
+    render: createStoreRenderer(sources, address, exampleCluster),
     renderTenant: (tenant) => renderTenant(sources, { ...address, ...tenant }),
     relay: (push) => {
       relayed.push(push);
