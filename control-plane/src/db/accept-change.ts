@@ -4,7 +4,9 @@
  */
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
+import { appendAudit, describeActor, type Origin } from './audit.ts';
 import {
+  chooseIds,
   hostTaken,
   LostRace,
   readCode,
@@ -25,6 +27,7 @@ import type { StoreWithTenant } from './stores.ts';
 import type { Principal } from './principals.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import { decideChange, type Change, type ChangeDecision } from '../domain/request.ts';
 import type { Action } from '../domain/store.ts';
 
@@ -33,6 +36,7 @@ export type ChangeRequest = {
   readonly storeId: string;
   readonly change: Change;
   readonly key: IdempotencyKey | null;
+  readonly origin: Origin;
 };
 
 /** Decides and records one change. */
@@ -40,10 +44,15 @@ export async function acceptChange(
   options: AcceptorOptions,
   request: ChangeRequest,
 ): Promise<ChangeOutcome> {
-  return startOver(() => tryChange(options, request));
+  return startOver((attempts) => tryChange(options, request, attempts));
 }
 
-async function tryChange(options: AcceptorOptions, request: ChangeRequest): Promise<ChangeOutcome> {
+async function tryChange(
+  options: AcceptorOptions,
+  request: ChangeRequest,
+  attempts: number,
+): Promise<ChangeOutcome> {
+  const { operation: operationId } = chooseIds(options, request.key, attempts);
   const wanted: { host: string | null } = { host: null };
   try {
     return await options.db.transaction().execute(async (tx) => {
@@ -68,10 +77,8 @@ async function tryChange(options: AcceptorOptions, request: ChangeRequest): Prom
           if (operation.kind === 'delete' && operation.state === 'failed') {
             const { plan, domain, host, url, generation, attempt } = store;
             const again = { plan, domain, host, url, generation, attempt };
-            const now = options.clock();
             const change = { ...again, operation: operation.kind, action: operation.action };
-            const body = await recordChange(tx, options, request, store, change, now);
-            return keep(tx, request.key, 202, body, now);
+            return await recordChange(tx, options, request, store, { ...change, operationId });
           }
           const body = {
             store: viewStore(store, store.tenantSlug),
@@ -82,11 +89,9 @@ async function tryChange(options: AcceptorOptions, request: ChangeRequest): Prom
         }
         case 'change': {
           wanted.host = decision.host;
-          const now = options.clock();
           const action: Action = decision.operation === 'delete' ? 'release' : decision.operation;
-          const change = { ...decision, action };
-          const body = await recordChange(tx, options, request, store, change, now);
-          return keep(tx, request.key, 202, body, now);
+          const change = { ...decision, action, operationId };
+          return await recordChange(tx, options, request, store, change);
         }
       }
     });
@@ -134,6 +139,7 @@ async function keep(
 /** What the store becomes, and the first commit of the operation that makes it so. */
 type RecordedChange = Omit<Extract<ChangeDecision, { kind: 'change' }>, 'kind'> & {
   readonly action: Action;
+  readonly operationId: string;
 };
 
 /** A new operation takes the store over: earlier ones that are still under way are superseded. */
@@ -143,11 +149,10 @@ async function recordChange(
   request: ChangeRequest,
   store: StoreWithTenant,
   change: RecordedChange,
-  now: Date,
-): Promise<Accepted> {
-  const operationId = options.ids.operation();
+): Promise<Outcome> {
+  const now = options.clock();
   const leaving = change.operation === 'delete';
-  const { plan, domain, host, url, generation, attempt } = change;
+  const { operationId, plan, domain, host, url, generation, attempt } = change;
   const next: StoreRow = { ...store, plan, domain, host, url, generation, attempt, operationId };
   await tx
     .updateTable('stores')
@@ -177,10 +182,12 @@ async function recordChange(
     committedAt: null,
     finishedAt: null,
   };
-  await tx
+  const { numInsertedOrUpdatedRows } = await tx
     .insertInto('operations')
     .values({ ...operation, spec: JSON.stringify(specOf(next, store.tenantSlug)) })
-    .execute();
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow();
+  if (numInsertedOrUpdatedRows === 0n) throw new LostRace('The id is taken.');
   const [row] = await writeStatus(tx, [
     {
       storeId: store.id,
@@ -195,5 +202,35 @@ async function recordChange(
     },
   ]);
   if (row === undefined) throw new Error(`Store ${store.id} changed while it was locked.`);
-  return { store: viewStore(row, store.tenantSlug), operation: viewOperation(operation) };
+  const outcome = await keep(
+    tx,
+    request.key,
+    202,
+    { store: viewStore(row, store.tenantSlug), operation: viewOperation(operation) },
+    now,
+  );
+  await appendAudit(tx, [describeAct(request, store, change, now)]);
+  return outcome;
+}
+
+function describeAct(
+  { principal, origin }: ChangeRequest,
+  store: StoreWithTenant,
+  change: RecordedChange,
+  now: Date,
+): AuditEntry {
+  return {
+    ...describeActor(principal, origin, now),
+    tenantId: store.tenantId,
+    storeId: store.id,
+    action: `store.${change.operation}`,
+    outcome: 'done',
+    detail: {
+      name: store.name,
+      operation: change.operationId,
+      // What a change changes, before and after.
+      ...(change.plan === store.plan ? {} : { planBefore: store.plan, plan: change.plan }),
+      ...(change.host === store.host ? {} : { hostBefore: store.host, host: change.host }),
+    },
+  };
 }

@@ -7,7 +7,9 @@
  * size of the batch. Who was there first is looked up only for those that were not inserted.
  */
 import { sql } from 'kysely';
+import { appendAudit, describeActor, type Origin } from './audit.ts';
 import {
+  chooseIds,
   hostTaken,
   LostRace,
   replay,
@@ -26,6 +28,7 @@ import { ensureTenant, type TenantLimits } from './tenants.ts';
 import type { Principal } from './principals.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import { checkLimits, RATE_WINDOW_MS } from '../domain/limits.ts';
 import { compareWithStanding, type Settings } from '../domain/request.ts';
 import { nameApplication, nameNamespace, type StoreSpec } from '../domain/store.ts';
@@ -36,6 +39,7 @@ export type CreateRequest = {
   readonly tenant: { readonly id: string | null; readonly slug: string };
   readonly settings: Settings;
   readonly key: IdempotencyKey | null;
+  readonly origin: Origin;
 };
 
 /** Takes back what a request recorded on the way to being refused. */
@@ -60,8 +64,8 @@ export async function acceptCreates(
   requests: readonly CreateRequest[],
 ): Promise<readonly Outcome[]> {
   try {
-    return await startOver(() =>
-      options.db.transaction().execute((tx) => decideCreates(tx, options, requests)),
+    return await startOver((attempts) =>
+      options.db.transaction().execute((tx) => decideCreates(tx, options, requests, attempts)),
     );
   } catch (error) {
     if (error instanceof Withdrawn) return [error.outcome];
@@ -73,6 +77,7 @@ async function decideCreates(
   tx: Tx,
   options: AcceptorOptions,
   requests: readonly CreateRequest[],
+  attempts: number,
 ): Promise<readonly Outcome[]> {
   const now = options.clock();
   const candidates: Candidate[] = [];
@@ -86,17 +91,22 @@ async function decideCreates(
   // What is there already costs nothing: it is looked up before the limits are.
   await compareWithThose(tx, limited(), now);
   await holdToLimits(tx, limited(), limits, now);
-  const births = undecided().map((candidate) => describeBirth(options, candidate, now));
+  const births = undecided().map((candidate) => describeBirth(options, candidate, attempts, now));
   const born = await insertBirths(tx, births, now);
   await recordBirths(tx, born, now);
   await compareWithThose(tx, undecided(), now);
 
-  return candidates.map(({ request, outcome }) => {
+  const outcomes = candidates.map(({ request, outcome }) => {
     if (outcome === null) throw new LostRace('Who was first is gone again.');
     const accepted = outcome.kind === 'accepted';
     if (request.tenant.id === null && !accepted) throw new Withdrawn(outcome);
     return outcome;
   });
+  await appendAudit(
+    tx,
+    born.map((birth) => describeAct(birth, now)),
+  );
+  return outcomes;
 }
 
 async function nameTenant(
@@ -270,11 +280,15 @@ type Birth = {
   readonly body: Accepted;
 };
 
-function describeBirth(options: AcceptorOptions, candidate: Candidate, now: Date): Birth {
+function describeBirth(
+  options: AcceptorOptions,
+  candidate: Candidate,
+  attempts: number,
+  now: Date,
+): Birth {
   const { tenant, request } = candidate;
   const { settings } = request;
-  const id = options.ids.store();
-  const operationId = options.ids.operation();
+  const { store: id, operation: operationId } = chooseIds(options, request.key, attempts);
   const store: StoreRow = {
     id,
     tenantId: tenant.id,
@@ -418,6 +432,19 @@ async function insertBirths(
   if (rows[0] !== undefined && rows[0].kept !== keyed.length)
     throw new LostRace('A key was used meanwhile.');
   return births.filter(({ store }) => ids.has(store.id));
+}
+
+function describeAct({ candidate, store, operation }: Birth, now: Date): AuditEntry {
+  const { principal, origin } = candidate.request;
+  const { name, type, plan, cluster, host } = store;
+  return {
+    ...describeActor(principal, origin, now),
+    tenantId: store.tenantId,
+    storeId: store.id,
+    action: 'store.create',
+    outcome: 'done',
+    detail: { name, type, plan, cluster, host, operation: operation.id },
+  };
 }
 
 function orderOf({ store }: Birth): string {

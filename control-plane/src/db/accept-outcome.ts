@@ -4,7 +4,7 @@ import type { Db } from './open.ts';
 import type { StoreRow } from './status.ts';
 import type { TenantLimits } from './tenants.ts';
 import type { Accepted } from '../contract.ts';
-import type { Clock, Ids } from '../domain/ids.ts';
+import { deriveIds, type Clock, type Ids } from '../domain/ids.ts';
 import type { FieldError, Offer } from '../domain/request.ts';
 import type { StoreName, StoreSpec } from '../domain/store.ts';
 
@@ -43,6 +43,20 @@ export type AcceptorOptions = {
   readonly deadlineMs: number;
 };
 
+/**
+ * The ids of what a request makes. Those that its key gives come first: a preview has told of them.
+ * When they are taken, by a request of more than a day ago that had the same key, others do.
+ */
+export function chooseIds(
+  options: Pick<AcceptorOptions, 'ids'>,
+  key: IdempotencyKey | null,
+  attempts: number,
+): ReturnType<typeof deriveIds> {
+  return key !== null && attempts === 1
+    ? deriveIds(key)
+    : { store: options.ids.store(), operation: options.ids.operation() };
+}
+
 /** What the detail of a store says until the writer has committed. */
 export const WAITING_FOR_COMMIT = 'waiting for its commit';
 
@@ -51,11 +65,11 @@ const ATTEMPTS = 5;
 /** Somebody else was faster: nothing was written; looking again will show what they did. */
 export class LostRace extends Error {}
 
-/** Tries until no race is lost; each attempt is a transaction of its own. */
-export async function startOver<T>(attempt: () => Promise<T>): Promise<T> {
+/** Tries until no race is lost; each attempt, from 1, is a transaction of its own. */
+export async function startOver<T>(attempt: (attempts: number) => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts += 1)
     try {
-      return await attempt();
+      return await attempt(attempts);
     } catch (error) {
       if (attempts === ATTEMPTS || !(error instanceof LostRace || isDeadlock(error))) throw error;
     }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { EMPTY_CHAIN } from './audit.ts';
 import { readCommitTrailers, writeCommitMessage } from './commit-message.ts';
 import { exampleStore } from '../../../test/support/example-store.ts';
 
@@ -24,6 +25,16 @@ Requested-By: token tok_1
     action: 'create',
     storeId: 'st_aaaaaaaaaaaaaaaa',
   });
+});
+
+test('vouches for the audit log’s newest row', () => {
+  const operation = { id: 'op_1', requestedBy: 'tok_1' };
+  const hash = 'ab'.repeat(32);
+  const message = writeCommitMessage('retry', exampleStore(), operation, { seq: 7, hash });
+  expect(message.endsWith(`Requested-By: tok_1\nAudit-Head: 7 ${hash}\n`)).toBe(true);
+  expect(readCommitTrailers(message).operationId).toBe('op_1');
+  const empty = writeCommitMessage('retry', exampleStore(), operation, EMPTY_CHAIN);
+  expect(empty).not.toContain('Audit-Head');
 });
 
 test('a person’s commit has no trailers, even when it quotes one in its text', () => {

@@ -2,6 +2,7 @@
  * Commit messages: what, who and which store in words, then trailers for machines. After a crash
  * the trailers are the proof of what was applied.
  */
+import type { AuditHead } from './audit.ts';
 import type { Action, StoreSpec } from './store.ts';
 
 export type CommitTrailers = {
@@ -30,12 +31,14 @@ const BODIES: Readonly<Record<Action, string>> = {
 
 /**
  * The message of one action on one store.
- * @param requestedBy opaque id of who asked
+ * @param operation.requestedBy opaque id of who asked
+ * @param auditHead the newest row of the audit log, for the commit to vouch for
  */
 export function writeCommitMessage(
   action: Action,
   store: StoreSpec,
   operation: { readonly id: string; readonly requestedBy: string },
+  auditHead: AuditHead | null = null,
 ): string {
   return [
     SUBJECTS[action](`store ${store.name} of ${store.tenant}`),
@@ -49,8 +52,14 @@ export function writeCommitMessage(
     `Generation: ${store.generation}`,
     `Action: ${action}`,
     `Requested-By: ${operation.requestedBy}`,
+    ...writeAuditTrailer(auditHead),
     '',
   ].join('\n');
+}
+
+/** The trailer that anchors the audit log outside the database; an empty log has none. */
+export function writeAuditTrailer(head: AuditHead | null): string[] {
+  return head === null || head.seq === 0 ? [] : [`Audit-Head: ${head.seq} ${head.hash}`];
 }
 
 /** Reads the trailers of a message's last paragraph; anything else is a person's commit. */

@@ -1,5 +1,5 @@
 /** What the rest takes instead of a clock and chance of its own: tests hand in others. */
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 
 export type Clock = () => Date;
 
@@ -22,10 +22,31 @@ export type Ids = {
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 
 function pick(length: number): string {
+  return spell(randomBytes(length));
+}
+
+function spell(bytes: Uint8Array): string {
   let text = '';
   // 256 is a multiple of 32: every character is as likely as the next.
-  for (const byte of randomBytes(length)) text += ALPHABET.charAt(byte & 31);
+  for (const byte of bytes) text += ALPHABET.charAt(byte & 31);
   return text;
+}
+
+/**
+ * The ids that a request with this Idempotency-Key makes: whoever asks beforehand what a request
+ * would commit is told the very ids.
+ */
+export function deriveIds(key: { readonly tenantId: string; readonly key: string }): {
+  readonly store: string;
+  readonly operation: string;
+} {
+  const derive = (what: string): string =>
+    spell(
+      createHash('sha256')
+        .update(JSON.stringify([what, key.tenantId, key.key]))
+        .digest(),
+    ).slice(0, 16);
+  return { store: `st_${derive('store')}`, operation: `op_${derive('operation')}` };
 }
 
 /** Ids from the system's randomness: 80 bits, a tenant's close to 30. */

@@ -55,6 +55,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       storeId: readStoreId(call),
       change: wanted,
       key: keyOf(call, wanted.kind === 'update' ? wanted : null),
+      origin: call,
     });
     return answer(outcome, announce);
   }
@@ -92,6 +93,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
           tenant: await chooseTenant(db, principal, body.tenant),
           settings: resolved.settings,
           key: keyOf(call, body),
+          origin: call,
         });
         return answer(outcome, announce);
       },
@@ -220,7 +222,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
   ];
 }
 
-function scopeOf(principal: Principal): Scope {
+export function scopeOf(principal: Principal): Scope {
   return principal.role === 'operator' ? null : principal.tenantId;
 }
 
@@ -231,14 +233,14 @@ function readStoreId(call: Call<unknown, unknown>): string {
   return id;
 }
 
-async function readStore(db: Db, call: Call<unknown, unknown>): Promise<StoreWithTenant> {
+export async function readStore(db: Db, call: Call<unknown, unknown>): Promise<StoreWithTenant> {
   const store = await findStore(db, scopeOf(call.principal), readStoreId(call));
   if (store === null) throw notFound();
   return store;
 }
 
 /** The tenant a create is for: the caller's own, or the one an operator names. */
-async function chooseTenant(
+export async function chooseTenant(
   db: Db,
   principal: Principal,
   named: string | undefined,

@@ -6,6 +6,7 @@
  * read again and the trailers of what is there settle the operations: git is the proof, so nothing
  * is published twice and nothing acknowledged is lost. Holds the repository's lease.
  */
+import { readAuditHead } from '../db/audit.ts';
 import type { Lease } from '../db/leases.ts';
 import {
   failOperation,
@@ -18,7 +19,11 @@ import {
   type QueuedTenant,
 } from '../db/queue.ts';
 import type { Db } from '../db/open.ts';
-import { readCommitTrailers, writeCommitMessage } from '../domain/commit-message.ts';
+import {
+  readCommitTrailers,
+  writeAuditTrailer,
+  writeCommitMessage,
+} from '../domain/commit-message.ts';
 import { describeError, PlatformError } from '../errors.ts';
 import type { Batch, Branch, CommitRecord, CommitSha, FileChange } from '../git/types.ts';
 import type { Logger } from '../logger.ts';
@@ -296,13 +301,16 @@ class Session {
   ): Promise<Planned> {
     const { db, clock, logger, render } = this.#options;
     const planned: Planned = { commits: [], unchanged: [], tenants: [...tenants] };
+    const auditHead = await readAuditHead(db);
     for (const tenant of tenants) {
       const commit = await this.#commit(
         batch,
         [this.#options.renderTenant(tenant)],
         `Fence tenant ${tenant.tenant} on cluster ${tenant.cluster}\n\n` +
           'Its AppProject: only this repository, only its own namespaces.\n\n' +
-          `Tenant-Id: ${tenant.tenantId}\nAction: tenant\n`,
+          [`Tenant-Id: ${tenant.tenantId}`, 'Action: tenant', ...writeAuditTrailer(auditHead)].join(
+            '\n',
+          ),
       );
       if (commit !== null) planned.commits.push(commit);
     }
@@ -318,7 +326,7 @@ class Session {
           },
           isCommitted,
         );
-        const message = writeCommitMessage(operation.action, operation.spec, operation);
+        const message = writeCommitMessage(operation.action, operation.spec, operation, auditHead);
         const commit = await this.#commit(batch, changes, message);
         if (commit === null) planned.unchanged.push(operation);
         else planned.commits.push(commit);
