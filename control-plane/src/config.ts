@@ -34,6 +34,9 @@ const Environment = z.object({
     .describe('Stores live at <store>.<this>'),
   SHOPYARD_STORE_SCHEME: z.enum(['http', 'https']).default('https').describe('Of store addresses'),
   SHOPYARD_STORE_PORT: port.optional().describe('Of store addresses, where not the usual one'),
+  SHOPYARD_INGRESS_URL: address
+    .optional()
+    .describe('Where the stores’ Ingress listens for this process: orders are read through it'),
   SHOPYARD_INGRESS_CLASS: z.string().default('traefik'),
   SHOPYARD_STORAGE_CLASS: z.string().default('').describe('Empty: the cluster’s default'),
   SHOPYARD_IMAGE_REGISTRY: z.string().min(1).default('localhost/shopyard'),

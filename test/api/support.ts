@@ -14,8 +14,11 @@ import { createIds } from '../../control-plane/src/domain/ids.ts';
 import { createApp, createRoutes, type AppOptions } from '../../control-plane/src/http/app.ts';
 import { createHub, type Hub, type HubOptions } from '../../control-plane/src/http/hub.ts';
 import { createMetrics } from '../../control-plane/src/http/metrics.ts';
+import type { Reads } from '../../control-plane/src/http/reads.ts';
 import { listen } from '../../control-plane/src/http/serve.ts';
 import type { RouteDescription } from '../../control-plane/src/http/route.ts';
+import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
 
 export const BOOTSTRAP = 'bootstrap-token-for-tests';
 /** What the portal shows when it names its visitor's address. */
@@ -87,6 +90,8 @@ export async function startApi(
     readonly accounts?: Partial<Accounts>;
     readonly auth?: Partial<AuthOptions>;
     readonly attempts?: Partial<AttemptRules>;
+    /** Ports to what pages read; those left out have nothing to show. */
+    readonly reads?: Partial<Reads>;
   } = {},
 ): Promise<Api> {
   const database = await openOrCreate(options.databaseUrl);
@@ -131,14 +136,8 @@ export async function startApi(
     clock,
     ids,
     logger,
-    engines: [
-      {
-        type: 'woocommerce',
-        chart: 'woocommerce',
-        version: '1.0.0',
-        plans: ['small', 'medium', 'large'],
-      },
-    ],
+    engines: (await templates).engines,
+    reads: { ...(await readNothing()), ...options.reads },
     clusters: [{ name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 }],
     onAccepted: () => {
       accepted += 1;
@@ -249,6 +248,52 @@ export async function startApi(
       await listener.close();
       await database.close();
     },
+  };
+}
+
+const templates = loadTemplates();
+
+/** Ports that work and find nothing. */
+async function readNothing(): Promise<Reads> {
+  const none = () => Promise.resolve([]);
+  const address = { repositoryUrl: 'http://forge.test/shopyard.git', branch: 'main' };
+  const values = {
+    ingressClass: 'traefik',
+    storageClass: '',
+    imageRegistry: 'localhost/shopyard',
+    observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
+  };
+  return {
+    repository: {
+      readTip: () =>
+        Promise.resolve({
+          list: () => Promise.resolve(null),
+          read: () => Promise.resolve(null),
+          exists: () => Promise.resolve(false),
+          oid: () => Promise.resolve(null),
+        }),
+      readChange: () => Promise.resolve(null),
+    },
+    repositoryName: 'http://forge.test/shopyard.git#main',
+    render: createStoreRenderer((await templates).sources, address, (name) => ({
+      name,
+      shardDigits: 1,
+      values,
+    })),
+    cluster: {
+      applicationExists: () => Promise.resolve(true),
+      readNamespace: () => Promise.resolve(null),
+      readGeneration: () => Promise.resolve({ configMap: null, setup: null }),
+      listPods: none,
+      listJobs: none,
+      listClaims: none,
+      listEvents: none,
+      listQuotas: none,
+      readSecret: () => Promise.resolve(null),
+      readLog: () => Promise.resolve(null),
+    },
+    orders: { listOrders: () => Promise.resolve({ orders: [], complete: true }) },
+    heardAt: () => null,
   };
 }
 

@@ -122,9 +122,13 @@ export function createClusterReader(
       if (text === null) return null;
       const values = readSecretValues(text);
       if (values === null)
-        throw new PlatformError('cluster_unreachable', 'The cluster answered with something else.', {
-          retryable: true,
-        });
+        throw new PlatformError(
+          'cluster_unreachable',
+          'The cluster answered with something else.',
+          {
+            retryable: true,
+          },
+        );
       return values;
     },
 

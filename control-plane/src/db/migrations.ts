@@ -5,6 +5,7 @@
 import { sql, type Migration } from 'kysely';
 import { accountsMigration } from './accounts-migration.ts';
 import { auditMigration } from './audit-migration.ts';
+import { readsMigration } from './reads-migration.ts';
 
 const first: Migration = {
   async up(db) {
@@ -160,4 +161,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
   '002-accounts': accountsMigration,
   '003-audit': auditMigration,
+  '004-reads': readsMigration,
 };

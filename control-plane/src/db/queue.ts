@@ -148,24 +148,28 @@ async function indexCommits(tx: Tx, settlement: Settlement): Promise<number> {
     returning acknowledged_position as position
   `.execute(tx);
   const first = (rows[0]?.position ?? 0) - commits.length + 1;
-  if (commits.length > 0)
-    await tx
-      .insertInto('commits')
-      .values(
-        commits.map((commit, index) => ({
-          repository,
-          position: first + index,
-          sha: commit.sha,
-          operationId: commit.operationId,
-          action: commit.action,
-          storeId: commit.storeId,
-          subject: commit.subject,
-          author: commit.author,
-          committedAt: commit.at,
-        })),
-      )
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
+  if (commits.length === 0) return first;
+  const added = commits.map((commit, index) => ({
+    position: first + index,
+    sha: commit.sha,
+    operation_id: commit.operationId,
+    action: commit.action,
+    store_id: commit.storeId,
+    subject: commit.subject,
+    author: commit.author,
+    committed_at: commit.at,
+  }));
+  await sql`
+    insert into commits (repository, position, sha, operation_id, action, store_id, tenant_id,
+      subject, author, committed_at)
+    select ${repository}, r.position, r.sha, r.operation_id, r.action, r.store_id,
+      (select s.tenant_id from stores s where s.id = r.store_id), r.subject, r.author,
+      r.committed_at
+    from jsonb_to_recordset(${JSON.stringify(added)}::jsonb) as r(
+      position bigint, sha text, operation_id text, action text, store_id text, subject text,
+      author text, committed_at timestamptz)
+    on conflict do nothing
+  `.execute(tx);
   return first;
 }
 

@@ -194,6 +194,7 @@ export type CommitTable = {
   operationId: string | null;
   action: string | null;
   storeId: string | null;
+  tenantId: string | null;
   subject: string;
   author: string;
   committedAt: Time;

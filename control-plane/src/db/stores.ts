@@ -95,6 +95,16 @@ export async function listStages(db: Db, operationId: string): Promise<Selectabl
     .execute();
 }
 
+/** Stores in trouble, and those that have been going since before `since`: the newest 50. */
+export async function listTroubled(db: Db, since: Date): Promise<StoreWithTenant[]> {
+  return selectStores(db, null)
+    .where('s.status', 'in', ['degraded', 'failed', 'rejected', 'deleting'])
+    .where((is) => is.or([is('s.status', '<>', 'deleting'), is('s.updatedAt', '<', since)]))
+    .orderBy('s.updatedAt', 'desc')
+    .limit(50)
+    .execute();
+}
+
 /** How many stores there are, by status and type; deleted ones are not counted. */
 export async function countStores(
   db: Db,

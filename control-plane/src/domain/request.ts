@@ -243,7 +243,7 @@ type Address =
  * A store's host and public origin. Names under the cluster's own domain are given by the platform:
  * nobody takes a neighbour's, or the portal's, by calling it a custom domain.
  */
-function nameAddress(cluster: Cluster, name: string, domain: string | null): Address {
+export function nameAddress(cluster: Cluster, name: string, domain: string | null): Address {
   const ordinary = `${name}.${cluster.baseDomain}`;
   const own = domain === ordinary ? null : domain;
   if (own !== null && (own === cluster.baseDomain || own.endsWith(`.${cluster.baseDomain}`)))

@@ -14,7 +14,8 @@ import type { Db } from '../db/open.ts';
 import type { TenantLimits } from '../db/tenants.ts';
 import type { Principal } from '../db/principals.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
-import type { Cluster, Engine } from '../domain/request.ts';
+import type { EngineCard } from '../domain/engine.ts';
+import type { Cluster } from '../domain/request.ts';
 import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { readAddress, type AddressOptions } from './address.ts';
@@ -34,6 +35,7 @@ import type { Metrics } from './metrics.ts';
 import { platformRoutes, type Probe } from './platform.ts';
 import { isApiPath, type PortalMount } from './portal.ts';
 import { describeProblem, notFound, RequestProblem, type ProblemAnswer } from './problem.ts';
+import { readRoutes, type Reads } from './reads.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { signInRoutes } from './sign-in.ts';
@@ -46,7 +48,7 @@ export type AppOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
-  readonly engines: readonly Engine[];
+  readonly engines: readonly EngineCard[];
   /** The first is the default. */
   readonly clusters: readonly Cluster[];
   /** Called after something was recorded that the writer should do. */
@@ -63,6 +65,8 @@ export type AppOptions = {
   readonly accounts: Accounts;
   /** What the portal says of the cluster. */
   readonly cluster: Me['cluster'];
+  /** What pages read besides the database. */
+  readonly reads: Reads;
   /** Whose word on a client's address counts. */
   readonly address?: AddressOptions;
   /** Serves what is not the API's; without it such paths are not found. */
@@ -100,6 +104,7 @@ export function createRoutes(
         hub.poke();
       },
     }),
+    ...readRoutes(options),
     ...signInRoutes({
       db,
       clock,

@@ -101,7 +101,7 @@ export function platformRoutes(options: {
   ];
 }
 
-async function checkDatabase(db: Db): Promise<void> {
+export async function checkDatabase(db: Db): Promise<void> {
   try {
     await sql`select 1`.execute(db);
   } catch (error) {
@@ -111,7 +111,8 @@ async function checkDatabase(db: Db): Promise<void> {
   }
 }
 
-async function runProbe(probe: Probe): Promise<Readiness['checks'][number]> {
+/** Never throws: what is wrong is the answer. */
+export async function runProbe(probe: Probe): Promise<Readiness['checks'][number]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`No answer in ${PROBE_MS / 1000} s.`)), PROBE_MS);

@@ -27,6 +27,7 @@ export const PROBLEMS = {
   name_taken: [409, 'The name is taken'],
   host_taken: [409, 'The host name is taken'],
   store_deleting: [409, 'The store is being deleted'],
+  login_not_ready: [409, 'The store has no login yet'],
   email_taken: [409, 'There is an account with this e-mail address'],
   no_password: [409, 'The account has no password'],
   no_mail: [409, 'No mail can be sent'],
@@ -43,6 +44,9 @@ export const PROBLEMS = {
   internal: [500, 'Something went wrong here'],
   not_implemented: [501, 'No such method'],
   database_unavailable: [503, 'The database cannot be reached'],
+  cluster_unreachable: [503, 'The cluster cannot be reached'],
+  cluster_refused: [503, 'The cluster does not let the platform look'],
+  repository_unavailable: [503, 'The cluster repository cannot be read'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -41,6 +41,16 @@ export function pathOfTombstone(store: Located): string {
   return `clusters/${store.cluster}/tombstones/${hashStoreId(store.id)}/${name}.yaml`;
 }
 
+/** Whether a path is of a store of that tenant: all tenants' ids have the same length. */
+export function isPathOfTenant(path: string, tenantId: string): boolean {
+  const [, , kind, , name] = path.split('/');
+  return (
+    path.startsWith('clusters/') &&
+    (kind === 'apps' || kind === 'stores' || kind === 'tombstones') &&
+    name?.startsWith(nameApplication(tenantId, '')) === true
+  );
+}
+
 /** Shard names of a cluster: `0`…`f`, or `00`…`ff`. */
 export function listShards(digits: ShardDigits): readonly string[] {
   return Array.from({ length: 16 ** digits }, (_, n) => n.toString(16).padStart(digits, '0'));

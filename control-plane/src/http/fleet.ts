@@ -1,0 +1,112 @@
+/** The operators' view: clusters, stores in trouble, and how the platform's parts are. */
+import { Fleet, PlatformHealth, type Me } from '../contract.ts';
+import { startCounts, type StoreCounter } from '../db/counts.ts';
+import type { Db } from '../db/open.ts';
+import { listTroubled } from '../db/stores.ts';
+import { viewStore } from '../db/view.ts';
+import type { Clock } from '../domain/ids.ts';
+import { checkDatabase, runProbe, type Probe } from './platform.ts';
+import type { Reads } from './reads.ts';
+import { route, type Route } from './route.ts';
+
+/** A delete that takes longer is worth a look. */
+const LONG_DELETE_MS = 10 * 60 * 1000;
+
+/** What to do when a part is not ready. */
+const ADVICE: Readonly<Record<string, string>> = {
+  database:
+    'Requests are refused until Postgres answers. Check DATABASE_URL and the server’s log; the ' +
+    'embedded one’s is in the data folder.',
+  repository:
+    'Previews and changes cannot be shown. Check the disk of the data folder and that git is ' +
+    'installed.',
+  writer:
+    'Requests are accepted and wait; nothing is committed. Check that the forge answers and takes ' +
+    'our credential.',
+  observer:
+    'Stores keep the status they had. Check that the API server answers and that the observer’s ' +
+    'account may read (bootstrap/access/observer.yaml).',
+  cluster:
+    'Pods, events, logs and logins cannot be shown. Check the API server and the kubeconfig.',
+};
+
+export function fleetRoutes(options: {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly cluster: Me['cluster'];
+  readonly counter: StoreCounter;
+  readonly probes: readonly Probe[];
+  readonly reads: Pick<Reads, 'cluster' | 'repository' | 'heardAt'>;
+}): Route[] {
+  const { db, clock, cluster, counter, reads } = options;
+  const probes: readonly Probe[] = [
+    { name: 'database', check: () => checkDatabase(db) },
+    ...options.probes,
+    {
+      name: 'repository',
+      check: async () => {
+        await reads.repository.readTip();
+      },
+    },
+    {
+      name: 'cluster',
+      check: async () => {
+        await reads.cluster.applicationExists('shopyard-root');
+      },
+    },
+  ];
+  return [
+    route({
+      method: 'GET',
+      path: '/api/fleet',
+      policy: 'operator',
+      summary: 'The clusters with their stores by status, and the stores in trouble',
+      answers: { 200: Fleet },
+      handle: async () => {
+        const now = clock();
+        const [counts, troubled] = await Promise.all([
+          counter.count(null),
+          listTroubled(db, new Date(now.getTime() - LONG_DELETE_MS)),
+        ]);
+        const names = new Set([cluster.name, ...counts.keys()]);
+        return {
+          status: 200,
+          body: {
+            clusters: [...names].map((name) => ({
+              name,
+              // Stores may be left of a cluster that is no longer connected.
+              ...(name === cluster.name
+                ? {
+                    kind: cluster.kind,
+                    argocdUrl: cluster.argocdUrl,
+                    heardAt: reads.heardAt()?.toISOString() ?? null,
+                  }
+                : { kind: 'kubeconfig' as const, argocdUrl: null, heardAt: null }),
+              stores: counts.get(name) ?? startCounts(),
+            })),
+            stuck: troubled.map((row) => viewStore(row, row.tenantSlug)),
+          } satisfies Fleet,
+        };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/health',
+      policy: 'operator',
+      summary: 'How each part of the platform is, and what to do about one that is not well',
+      answers: { 200: PlatformHealth },
+      handle: async () => {
+        const checks = await Promise.all(probes.map(runProbe));
+        return {
+          status: 200,
+          body: {
+            parts: checks.map((check) => ({
+              ...check,
+              advice: check.ready ? null : (ADVICE[check.name] ?? 'The log has more.'),
+            })),
+          } satisfies PlatformHealth,
+        };
+      },
+    }),
+  ];
+}
