@@ -22,7 +22,7 @@ export type Problem = {
   readonly fields: Readonly<Record<string, string>>;
   /** Seconds until it is worth trying again. */
   readonly retryAfter: number | null;
-  /** The request's id, as in the log. */
+  /** When it is our fault: the request's id, as in the log. */
   readonly request: string | null;
 };
 
@@ -115,7 +115,8 @@ export function readProblem(body: unknown, status: number, retryAfter: string | 
     hint: given.hint ?? null,
     fields,
     retryAfter: Number.isFinite(seconds) ? seconds : null,
-    request: given.instance ?? null,
+    // Of use when it is our fault: the log has more under it.
+    request: status >= 500 ? (given.instance ?? null) : null,
   };
 }
 
