@@ -32,11 +32,24 @@ test('lists every problem at once, each naming its setting', () => {
   ]);
 });
 
-test('never uses a cluster that was not named', () => {
+test('without a name it is the practice cluster, never one that is merely found', () => {
   const result = readConfig({ SHOPYARD_LAB_DIR: join(folder, 'none'), KUBECONFIG: kubeconfig });
   expect(result).toMatchObject({
+    ok: true,
+    config: {
+      clusterKind: 'practice',
+      SHOPYARD_KUBECONFIG: null,
+      SHOPYARD_CLUSTER_NAME: 'practice',
+      SHOPYARD_STORE_SCHEME: 'http',
+    },
+  });
+});
+
+test('the lab by name must be up', () => {
+  const result = readConfig({ SHOPYARD_LAB_DIR: join(folder, 'none'), SHOPYARD_CLUSTER: 'lab' });
+  expect(result).toEqual({
     ok: false,
-    problems: [expect.stringMatching(/^SHOPYARD_CLUSTER: no cluster is named/)],
+    problems: ['SHOPYARD_CLUSTER: the lab is not up. Start it with: npm run lab:up'],
   });
 });
 

@@ -1,7 +1,8 @@
 /**
  * Settings: environment → one frozen object. Every problem is listed at once. `SHOPYARD_CLUSTER=lab`
- * takes what the lab wrote when it came up as defaults; the environment wins. A kubeconfig is used
- * when it is named, never because it was found.
+ * takes what the lab wrote when it came up as defaults; the environment wins. Without a name it is
+ * the lab when it is up, else the practice cluster. A kubeconfig is used when it is named, never
+ * because it was found.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -24,7 +25,13 @@ const Environment = z.object({
     .optional()
     .describe('Postgres to use; without it an embedded one runs in the data folder'),
   SHOPYARD_DATA_DIR: z.string().min(1).default('.shopyard').describe('Where state is kept'),
-  SHOPYARD_CLUSTER: z.string().min(1).optional().describe('lab, or the path of a kubeconfig'),
+  SHOPYARD_CLUSTER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'practice, lab, or the path of a kubeconfig; default: the lab when up, else practice',
+    ),
   SHOPYARD_CLUSTER_NAME: label.default('main').describe('Folder of the cluster in the repository'),
   SHOPYARD_KUBECONFIG: z.string().min(1).optional().describe('Set by the lab; else the named one'),
   SHOPYARD_BASE_DOMAIN: z
@@ -102,10 +109,15 @@ const Environment = z.object({
   SHOPYARD_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
+export type ClusterKind = 'practice' | 'lab' | 'kubeconfig';
+
 export type Config = Readonly<
   Omit<z.infer<typeof Environment>, 'SHOPYARD_KUBECONFIG' | 'SHOPYARD_SHARD_DIGITS'> & {
+    /** What SHOPYARD_CLUSTER comes to. */
+    clusterKind: ClusterKind;
     SHOPYARD_PUBLIC_URL: string;
-    SHOPYARD_KUBECONFIG: string;
+    /** null: the practice cluster's, which it writes when it starts. */
+    SHOPYARD_KUBECONFIG: string | null;
     SHOPYARD_REPOSITORY_URL: string;
     SHOPYARD_SHARD_DIGITS: 1 | 2;
   }
@@ -120,7 +132,8 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
   const problems: string[] = [];
   // An empty variable is an unset one.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const preset = readPreset(given, problems);
+  const clusterKind = chooseCluster(given);
+  const preset = readPreset(clusterKind, given, problems);
   const parsed = Environment.safeParse({ ...preset, ...given });
   if (!parsed.success)
     for (const issue of parsed.error.issues)
@@ -128,13 +141,8 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
 
   const settings = parsed.data;
-  const kubeconfig = settings.SHOPYARD_KUBECONFIG ?? '';
-  try {
-    readFileSync(kubeconfig);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    problems.push(`SHOPYARD_CLUSTER: the kubeconfig ${kubeconfig} cannot be read (${code}).`);
-  }
+  const kubeconfig = clusterKind === 'practice' ? null : (settings.SHOPYARD_KUBECONFIG ?? '');
+  if (kubeconfig !== null) checkReadable(kubeconfig, problems);
   if (
     (settings.SHOPYARD_ARGOCD_WEBHOOK_URL === undefined) !==
     (settings.SHOPYARD_ARGOCD_WEBHOOK_SECRET === undefined)
@@ -162,6 +170,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
     config: Object.freeze({
       ...settings,
       SHOPYARD_DATA_DIR: resolve(settings.SHOPYARD_DATA_DIR),
+      clusterKind,
       SHOPYARD_KUBECONFIG: kubeconfig,
       SHOPYARD_PUBLIC_URL: new URL(
         settings.SHOPYARD_PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`,
@@ -174,21 +183,30 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
   };
 }
 
-/** What the named cluster brings along: the lab's own settings, or just the kubeconfig's path. */
+/** What the practice cluster is called, and where its shops answer. */
+const PRACTICE = {
+  SHOPYARD_CLUSTER_NAME: 'practice',
+  SHOPYARD_STORE_SCHEME: 'http',
+  SHOPYARD_STORE_PORT: '8090',
+};
+
+function chooseCluster(env: Readonly<Record<string, string | undefined>>): ClusterKind {
+  const named = env.SHOPYARD_CLUSTER;
+  if (named === undefined) return isFile(pathOfConnection(env)) ? 'lab' : 'practice';
+  return named === 'lab' || named === 'practice' ? named : 'kubeconfig';
+}
+
+/** What the cluster brings along: settings of its own, or just the kubeconfig's path. */
 function readPreset(
+  kind: ClusterKind,
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],
 ): Record<string, string> {
-  const named = env.SHOPYARD_CLUSTER;
-  const file = join(resolveLabPaths(env).lab, 'connection.json');
-  if (named !== undefined && named !== 'lab') return { SHOPYARD_KUBECONFIG: resolve(named) };
+  if (kind === 'practice') return PRACTICE;
+  if (kind === 'kubeconfig') return { SHOPYARD_KUBECONFIG: resolve(env.SHOPYARD_CLUSTER ?? '') };
+  const file = pathOfConnection(env);
   if (!isFile(file)) {
-    problems.push(
-      named === 'lab'
-        ? 'SHOPYARD_CLUSTER: the lab is not up. Start it with: npm run lab:up'
-        : 'SHOPYARD_CLUSTER: no cluster is named and the lab is not up. Start the lab with ' +
-            'npm run lab:up, or set this to the path of a kubeconfig.',
-    );
+    problems.push('SHOPYARD_CLUSTER: the lab is not up. Start it with: npm run lab:up');
     return {};
   }
   try {
@@ -196,6 +214,19 @@ function readPreset(
   } catch {
     problems.push(`SHOPYARD_CLUSTER: ${file} is damaged. Start the lab again: npm run lab:up`);
     return {};
+  }
+}
+
+function pathOfConnection(env: Readonly<Record<string, string | undefined>>): string {
+  return join(resolveLabPaths(env).lab, 'connection.json');
+}
+
+function checkReadable(kubeconfig: string, problems: string[]): void {
+  try {
+    readFileSync(kubeconfig);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    problems.push(`SHOPYARD_CLUSTER: the kubeconfig ${kubeconfig} cannot be read (${code}).`);
   }
 }
 

@@ -5,12 +5,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
+import { startPracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { createAccounts } from './accounts/create.ts';
 import { ensureFirstOperator, type FirstSignIn } from './accounts/first-operator.ts';
 import { watchApplications, watchProjects } from './cluster/applications.ts';
 import { connectCluster } from './cluster/connection.ts';
 import { createClusterReader } from './cluster/reader.ts';
-import type { ApplicationWatch } from './cluster/types.ts';
 import { readConfig, type Config } from './config.ts';
 import { takeDataDir, type DataDir } from './data-dir.ts';
 import { startEmbeddedPostgres } from './db/embedded.ts';
@@ -26,10 +26,9 @@ import type { CommitSha } from './git/types.ts';
 import { createApp } from './http/app.ts';
 import { createHub } from './http/hub.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
-import type { Reads } from './http/reads.ts';
+import { loadPortal, PORTAL_BUILD } from './http/portal.ts';
 import { listen } from './http/serve.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { createOrderReader } from './orders/reader.ts';
 import { startLoop, type Work } from './reconcile/loop.ts';
 import { createObserverMeasures, createPublisherMeasures } from './reconcile/metrics.ts';
 import { createObserver } from './reconcile/observe.ts';
@@ -38,7 +37,6 @@ import { createPublisher, type FaultPoint, type Push, type Seed } from './reconc
 import { ARGOCD_NAMESPACE, renderClusterFolder, renderTenant } from './render/cluster.ts';
 import { pathOfChart } from './render/paths.ts';
 import { createStoreRenderer, type ClusterSettings } from './render/store.ts';
-import { openBareRepository } from './repository/bare.ts';
 import { loadTemplates, type Templates } from './templates.ts';
 
 export type ControlPlane = {
@@ -92,16 +90,14 @@ export async function startControlPlane(
   await forge.start();
   cleanup.defer(() => forge.stop());
 
+  const target = await openTarget(config, dataDir, logger, cleanup);
+
   const repository = `${config.SHOPYARD_REPOSITORY_URL}#${config.SHOPYARD_BRANCH}`;
   const address = {
     repositoryUrl: config.SHOPYARD_REPOSITORY_URL,
     branch: config.SHOPYARD_BRANCH,
   };
   const cluster = describeCluster(config);
-  const render = createStoreRenderer(templates.sources, address, (name) => {
-    if (name === cluster.name) return cluster;
-    throw new PlatformError('unknown_cluster', `There is no cluster named ${name}.`);
-  });
   const publisher = createPublisher({
     db,
     logger,
@@ -110,9 +106,12 @@ export async function startControlPlane(
     openBranch: (signal) =>
       openBranch({ remote: forge.remote, dir: join(dataDir.path, 'clone'), signal }),
     seeds: describeSeeds(templates, address, cluster),
-    render,
+    render: createStoreRenderer(templates.sources, address, (name) => {
+      if (name === cluster.name) return cluster;
+      throw new PlatformError('unknown_cluster', `There is no cluster named ${name}.`);
+    }),
     renderTenant: (tenant) => renderTenant(templates.sources, { ...address, ...tenant }),
-    relay: (push) => relay(config, push, logger),
+    relay: (push) => relay(config, target.webhook, push, logger),
     measure: createPublisherMeasures(registry),
     ...(options.fault === undefined ? {} : { fault: options.fault }),
   });
@@ -123,7 +122,6 @@ export async function startControlPlane(
   cleanup.defer(() => hub.close());
   const metrics = createMetrics({ registry, db, hub, clock });
 
-  let applications: ApplicationWatch | null = null;
   const writing = startLoop(db, holder, logger, publisher);
   cleanup.defer(() => writing.stop());
   const observing = startLoop(
@@ -132,6 +130,7 @@ export async function startControlPlane(
     logger,
     createObserverWork({
       config,
+      kubeconfig: target.kubeconfig,
       db,
       logger,
       clock,
@@ -140,13 +139,18 @@ export async function startControlPlane(
       apiMetrics: metrics,
       onQueued: () => publisher.wake(),
       onUnknownRevision: () => publisher.noticePush(null),
-      onWatch: (watch) => {
-        applications = watch;
-      },
     }),
   );
   cleanup.defer(() => observing.stop());
 
+  const portalSecret = randomBytes(24).toString('hex');
+  const portal = await loadPortal({
+    folder: PORTAL_BUILD,
+    publicUrl: config.SHOPYARD_PUBLIC_URL,
+    apiUrl: `http://${nameLocally(config.HOST)}:${config.PORT}`,
+    secret: portalSecret,
+  });
+  if (portal === null) logger.warn('the portal has not been built: npm run build -w portal');
   const app = createApp({
     db,
     clock,
@@ -177,16 +181,11 @@ export async function startControlPlane(
     accounts,
     cluster: {
       name: cluster.name,
-      kind: nameClusterKind(config.SHOPYARD_CLUSTER),
+      kind: config.clusterKind,
       argocdUrl: config.SHOPYARD_ARGOCD_UI_URL ?? null,
     },
-    reads: {
-      ...openReads(config, forge, clock, cleanup),
-      repositoryName: repository,
-      render,
-      heardAt: () => applications?.heardAt ?? null,
-    },
-    address: { proxies: config.SHOPYARD_PROXIES },
+    address: { proxies: config.SHOPYARD_PROXIES, portalSecret },
+    portal,
   });
   const handle = app.callback();
   const listener = await listen((request, response) => void handle(request, response), {
@@ -236,13 +235,49 @@ async function ensureFirstToken(
   return outcome === 'created' && given === undefined ? token : null;
 }
 
-/** Without a name it is the lab: it was up, or there would be no settings. */
-function nameClusterKind(named: string | undefined): 'practice' | 'lab' | 'kubeconfig' {
-  return named === undefined || named === 'lab'
-    ? 'lab'
-    : named === 'practice'
-      ? 'practice'
-      : 'kubeconfig';
+/** How the cluster is reached: to read it, and to tell its Argo CD of a push. */
+type Target = {
+  readonly kubeconfig: string;
+  readonly webhook: { readonly url: string; readonly secret: string } | null;
+};
+
+/** The configured cluster; the practice cluster is started here and stopped with the rest. */
+async function openTarget(
+  config: Config,
+  dataDir: DataDir,
+  logger: Logger,
+  cleanup: AsyncDisposableStack,
+): Promise<Target> {
+  if (config.SHOPYARD_KUBECONFIG !== null) {
+    const url = config.SHOPYARD_ARGOCD_WEBHOOK_URL;
+    const secret = config.SHOPYARD_ARGOCD_WEBHOOK_SECRET;
+    return {
+      kubeconfig: config.SHOPYARD_KUBECONFIG,
+      webhook: url === undefined || secret === undefined ? null : { url, secret },
+    };
+  }
+  const secret = randomBytes(24).toString('hex');
+  const practice = await startPracticeCluster({
+    dir: join(dataDir.path, 'practice'),
+    cluster: config.SHOPYARD_CLUSTER_NAME,
+    repository: {
+      url: config.SHOPYARD_REPOSITORY_URL,
+      username: 'reader',
+      password: config.SHOPYARD_FORGE_READ_PASSWORD ?? dataDir.secrets.forgeRead,
+      branch: config.SHOPYARD_BRANCH,
+    },
+    webhookSecret: secret,
+    ...(config.SHOPYARD_STORE_PORT === undefined ? {} : { shopPort: config.SHOPYARD_STORE_PORT }),
+    logger,
+  });
+  cleanup.defer(() => practice.stop());
+  return { kubeconfig: practice.kubeconfig, webhook: { url: practice.webhookUrl, secret } };
+}
+
+/** Where this process reaches what it listens on. */
+function nameLocally(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
 }
 
 function createForge(
@@ -304,6 +339,7 @@ function describeSeeds(
 
 function createObserverWork(options: {
   readonly config: Config;
+  readonly kubeconfig: string;
   readonly db: Db;
   readonly logger: Logger;
   readonly clock: () => Date;
@@ -312,30 +348,26 @@ function createObserverWork(options: {
   readonly apiMetrics: Metrics;
   readonly onQueued: () => void;
   readonly onUnknownRevision: () => void;
-  /** The watch of this run; null when it has ended. */
-  readonly onWatch: (watch: ApplicationWatch | null) => void;
 }): Work {
-  const { config, logger, measures, apiMetrics, clock, onWatch, ...rest } = options;
+  const { config, kubeconfig, logger, measures, apiMetrics, clock, ...rest } = options;
   const cluster = config.SHOPYARD_CLUSTER_NAME;
   const namespace = ARGOCD_NAMESPACE;
   return {
     lease: `observer ${cluster}`,
     async run(lease, signal) {
-      const connection = connectCluster(config.SHOPYARD_KUBECONFIG);
+      const connection = connectCluster(kubeconfig);
       const watching = (kind: string) => ({
         connection,
         namespace,
         report: reportWatch(logger, measures, kind),
       });
-      const applications = watchApplications(watching('applications'));
-      onWatch(applications);
       const observer = createObserver({
         ...rest,
         cluster,
         clock,
         logger,
         metrics: measures,
-        applications,
+        applications: watchApplications(watching('applications')),
         projects: watchProjects(watching('projects')),
         reader: createClusterReader(connection, { namespace }),
         checkLease: (tx) => checkLease(tx, lease),
@@ -353,49 +385,23 @@ function createObserverWork(options: {
       try {
         await observer.run(signal);
       } finally {
-        onWatch(null);
         connection.close();
       }
     },
   };
 }
 
-/** What pages read of the repository, the cluster and the shops; nothing is asked before a page is. */
-function openReads(
-  config: Config,
-  forge: EmbeddedForge,
-  clock: () => Date,
-  cleanup: AsyncDisposableStack,
-): Pick<Reads, 'repository' | 'cluster' | 'orders'> {
-  const repository = openBareRepository({
-    repository: forge.repositoryDir,
-    branch: config.SHOPYARD_BRANCH,
-  });
-  cleanup.defer(() => repository.close());
-  const connection = connectCluster(config.SHOPYARD_KUBECONFIG);
-  cleanup.defer(() => connection.close());
-  const { SHOPYARD_STORE_SCHEME: scheme, SHOPYARD_STORE_PORT: port } = config;
-  const ingressUrl =
-    config.SHOPYARD_INGRESS_URL ??
-    (config.SHOPYARD_BASE_DOMAIN === 'localhost'
-      ? `${scheme}://127.0.0.1${port === undefined ? '' : `:${port}`}`
-      : null);
-  return {
-    repository,
-    cluster: createClusterReader(connection, { namespace: ARGOCD_NAMESPACE }),
-    orders: ingressUrl === null ? null : createOrderReader({ ingressUrl, clock }),
-  };
-}
-
 /** Argo CD polls too: a relay that fails costs a minute and nothing else. */
-async function relay(config: Config, push: Push, logger: Logger): Promise<void> {
-  const url = config.SHOPYARD_ARGOCD_WEBHOOK_URL;
-  const secret = config.SHOPYARD_ARGOCD_WEBHOOK_SECRET;
-  if (url === undefined || secret === undefined) return;
+async function relay(
+  config: Config,
+  webhook: Target['webhook'],
+  push: Push,
+  logger: Logger,
+): Promise<void> {
+  if (webhook === null) return;
   const result = await relayPush(
     {
-      url,
-      secret,
+      ...webhook,
       repositoryUrl: config.SHOPYARD_REPOSITORY_URL,
       branch: config.SHOPYARD_BRANCH,
     },

@@ -18,6 +18,8 @@ export const PORTAL_BUILD = join(import.meta.dirname, '../../../portal/build');
 const PROTOCOL = 'x-shopyard-protocol';
 const HOST = 'x-shopyard-host';
 
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
 export type PortalMount = (ctx: Context) => Promise<void>;
 
 /** Whether a path is the API's or a probe's; everything else is the portal's. */
@@ -51,6 +53,12 @@ export async function loadPortal(options: {
   };
   const address = new URL(options.publicUrl);
   return async (ctx) => {
+    if (isOtherNameOf(address, ctx.host)) {
+      // Cookies and forms belong to one origin: the one that everything else names.
+      ctx.status = 307;
+      ctx.set('Location', `${address.origin}${ctx.url}`);
+      return;
+    }
     ctx.respond = false;
     ctx.status = 200;
     ctx.req.headers[PROTOCOL] = address.protocol.slice(0, -1);
@@ -69,4 +77,11 @@ export async function loadPortal(options: {
     // A visitor who leaves early is no error.
     await finished(ctx.res).catch(() => undefined);
   };
+}
+
+/** Whether this is the same loopback address under another of its names. */
+function isOtherNameOf(address: URL, host: string): boolean {
+  if (host === address.host || !LOOPBACK.has(address.hostname)) return false;
+  const [, name = '', port = ''] = /^(.*?)(?::(\d+))?$/.exec(host) ?? [];
+  return LOOPBACK.has(name) && port === address.port;
 }
