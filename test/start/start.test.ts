@@ -76,9 +76,9 @@ test('wrong settings are listed all at once, with exit code 2', async () => {
   expectSentence(ending, /PORT: [\s\S]*SHOPYARD_BRANCH: /, 2);
 });
 
-test('no cluster is named and no lab is up', async () => {
-  const { SHOPYARD_CLUSTER: _, ...settings } = await describeSettings();
-  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: no cluster is named.*lab:up/, 2);
+test('the lab is named and is not up', async () => {
+  const settings = { ...(await describeSettings()), SHOPYARD_CLUSTER: 'lab' };
+  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: the lab is not up.*lab:up/, 2);
 });
 
 test('the kubeconfig cannot be read', async () => {
