@@ -125,6 +125,18 @@ describe('other fields', () => {
     expect(problem.errors?.[0]?.message).toContain(says);
   });
 
+  test.each([
+    ['a number for a name', 'POST', '/api/stores', { name: 5, type: 'x' }, 'name', 'text'],
+    ['a limit of words', 'GET', '/api/stores?limit=ten', undefined, 'limit', 'a number'],
+    ['a limit of halves', 'GET', '/api/stores?limit=1.5', undefined, 'limit', 'a whole number'],
+    ['too high a limit', 'GET', '/api/stores?limit=201', undefined, 'limit', 'at most 200'],
+    ['a role that is none', 'POST', '/api/tokens', { name: 'a', role: 'king' }, 'role', 'one of:'],
+  ])('in plain words: %s', async (_what, method, path, body, field, says) => {
+    const problem = await refuse(() => api.request(method, path, { body }));
+    expect(problem.errors?.map((one) => one.field)).toEqual([field]);
+    expect(problem.errors?.[0]?.message).toContain(`This must be ${says}`);
+  });
+
   test('all that is wrong is said at once', async () => {
     const problem = await create({ name: 'Ä', type: 5, colour: 'red' });
     expect(problem.errors?.map((one) => one.field).sort()).toEqual(['colour', 'name', 'type']);
@@ -200,9 +212,6 @@ describe('bodies', () => {
   test.each([
     ['not JSON', '{"name": '],
     ['a word', 'shop'],
-    ['a number', '5'],
-    ['a string', '"shop"'],
-    ['null', 'null'],
     ['HTML', '<html></html>'],
     ['NUL', '\0'],
   ])('%s: 400', async (_what, raw) => {
@@ -215,16 +224,33 @@ describe('bodies', () => {
   test.each([
     ['a list', '[]'],
     ['a list of stores', '[{"name":"a","type":"woocommerce"}]'],
-    ['an empty object', '{}'],
+    ['a number', '5'],
+    ['a string', '"shop"'],
+    ['null', 'null'],
   ])('%s: 422', async (_what, raw) => {
     expect(await create(undefined, { raw })).toMatchObject({
       status: 422,
       code: 'invalid_request',
+      errors: [{ field: 'body', message: expect.stringContaining('a JSON object') as string }],
+    });
+  });
+
+  test('an empty object: 422 that names what is needed', async () => {
+    expect(await create({})).toMatchObject({
+      status: 422,
+      errors: [
+        { field: 'name', message: 'This is needed.' },
+        { field: 'type', message: 'This is needed.' },
+      ],
     });
   });
 
   test('none: 422', async () => {
-    expect(await create(undefined)).toMatchObject({ status: 422, code: 'invalid_request' });
+    expect(await create(undefined)).toMatchObject({
+      status: 422,
+      code: 'invalid_request',
+      errors: [{ field: 'body', message: 'This is needed.' }],
+    });
   });
 
   test('deep nesting is refused, not followed', async () => {

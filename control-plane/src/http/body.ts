@@ -14,6 +14,8 @@ const DRAIN_MS = 2000;
 const parse = bodyParser({
   enableTypes: ['json'],
   jsonLimit: BODY_MAX,
+  // What JSON it is (`null`, a number) is the schemas' matter.
+  jsonStrict: false,
   // Whether it says JSON has been checked by then.
   detectJSON: () => true,
 });
@@ -35,7 +37,7 @@ export async function readBody(ctx: Context): Promise<unknown> {
     if (hasStatus(error, 413)) throw await tooLarge(ctx);
     if (hasStatus(error, 415))
       throw new RequestProblem('unsupported_media_type', 'This encoding is not supported.');
-    throw new RequestProblem('malformed_json', 'The body cannot be read as a JSON object.');
+    throw new RequestProblem('malformed_json', 'The body cannot be read as JSON.');
   }
   return ctx.request.body;
 }

@@ -6,6 +6,7 @@
 import type { Context } from 'koa';
 import type { z } from 'zod';
 import type { Principal } from '../db/principals.ts';
+import { describeIssue, isMissing } from '../describe-issue.ts';
 import type { FieldError } from '../domain/request.ts';
 import type { Policy } from './auth.ts';
 import { invalidRequest, type ProblemCode } from './problem.ts';
@@ -81,9 +82,9 @@ export function route<Body = undefined, Query = undefined>(
 function check<Output>(schema: z.ZodType<Output> | undefined, input: unknown): Output {
   // No schema: the type of the handler's argument is undefined.
   if (schema === undefined) return undefined as Output;
-  const result = schema.safeParse(input);
+  const result = schema.safeParse(input, { error: describeIssue, reportInput: true });
   if (result.success) return result.data;
-  throw invalidRequest(result.error.issues.flatMap(describeIssue));
+  throw invalidRequest(result.error.issues.flatMap(nameFields));
 }
 
 /** A route that takes no body takes no fields either: none is dropped in silence. */
@@ -94,14 +95,17 @@ function refuseFields(input: unknown): void {
 }
 
 /** A schema's complaint, with each unknown field under its own name. */
-function describeIssue(issue: z.core.$ZodIssue): FieldError[] {
+function nameFields(issue: z.core.$ZodIssue): FieldError[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
       field: [...path, key].join('.'),
       message: 'No such field.',
     }));
-  if (issue.code === 'invalid_type' && issue.input === undefined && path.length > 0)
-    return [{ field: path.join('.'), message: 'This is needed.' }];
-  return [{ field: path.join('.'), message: issue.message }];
+  return [
+    {
+      field: path.length === 0 ? 'body' : path.join('.'),
+      message: isMissing(issue) ? 'This is needed.' : issue.message,
+    },
+  ];
 }
