@@ -144,6 +144,17 @@ export type ApplicationStatus = {
   readonly operationState?: OperationState;
 };
 
+/** How a try at applying an Application ended. */
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+/** What a try tells while it goes on. */
+export type Progress = {
+  /** The sync's message, and the Application's health when that changes. */
+  report(message: string, health?: string): void;
+  /** What became of one object; shown with the next report. */
+  record(result: ResourceResult): void;
+};
+
 export const statusOf = (object: KubeObject): ApplicationStatus | undefined =>
   object.status as ApplicationStatus | undefined;
 

@@ -124,10 +124,8 @@ export function createRenderer(): (app: Application, snapshot: Snapshot) => Prom
     if (!chart.success) return failHelm('validation: chart.metadata.name is required');
     const { name } = chart.data;
     const given = values.parse(parse(await readText(tree, valuesFile.slice(1))) ?? {});
-    const merged = merge(
-      values.parse(parse(await readText(tree, `${path}/values.yaml`)) ?? {}),
-      given,
-    );
+    const own = values.parse(parse(await readText(tree, `${path}/values.yaml`)) ?? {});
+    const merged = merge(own, given);
     const schema = await readText(tree, `${path}/values.schema.json`);
     if (schema !== '' && !ajv.validate(JSON.parse(schema) as object, merged)) {
       const problems = (ajv.errors ?? []).map(
@@ -140,6 +138,7 @@ export function createRenderer(): (app: Application, snapshot: Snapshot) => Prom
     const release = releaseSchema.safeParse({
       chart: name,
       values: merged,
+      available: Object.values(own.images ?? {}),
       plans: parse(await readText(tree, `${path}/plans.yaml`)) as unknown,
     });
     if (!knowsChart(name) || !release.success)

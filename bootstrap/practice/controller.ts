@@ -16,11 +16,10 @@ import {
   ownerOf,
   projectSchema,
   PROJECTS,
-  readSeconds,
   statusOf,
   type Application,
   type ApplicationStatus,
-  type OperationState,
+  type Outcome,
   type Project,
   type ResourceStatus,
 } from './application.ts';
@@ -33,9 +32,11 @@ import {
 } from './compare.ts';
 import type { Faults } from './faults.ts';
 import type { Pace } from './pace.ts';
-import { listWaves, releaseSchema, type Release } from './release.ts';
+import { Operation } from './operation.ts';
+import { listWaves, nameResource, printResource, releaseSchema, type Release } from './release.ts';
 import type { ClusterRepository } from './repository.ts';
-import { applyFolder, applyRelease, findDrift, markDeleting, type Outcome } from './sync.ts';
+import { applyChart } from './sync-chart.ts';
+import { applyFolder, findDrift, markDeleting } from './sync-folder.ts';
 import type { PracticeShop } from './shop-front.ts';
 import { formatTime, sortKeys, type KubeObject, type ObjectTable } from './table.ts';
 import { removeNamespace, Workload } from './workload.ts';
@@ -58,10 +59,12 @@ const REMOVAL_SECONDS = 8;
 const RELEASES = '/practice/releases';
 
 const memorySchema = z.object({
-  /** What of git stands in the cluster, and what was tried last. */
+  /** What of git stands in the cluster in full, and what was tried last. */
   print: z.string().default(''),
   tried: z.string().default(''),
+  /** What stands of it in part. */
   // What an earlier version wrote may lack something: it is applied again.
+  applied: z.record(z.string(), z.string()).default({}),
   release: releaseSchema.nullable().default(null).catch(null),
 });
 type Memory = z.infer<typeof memorySchema>;
@@ -306,7 +309,7 @@ export class Controller {
         ? 'Degraded'
         : isInStep
           ? 'Healthy'
-          : standing.release === null
+          : Object.keys(standing.applied).length === 0
             ? 'Missing'
             : (before?.health.status ?? 'Missing');
       resources = listWaves(target.release, app.spec.destination.namespace).flatMap((wave) =>
@@ -315,7 +318,10 @@ export class Controller {
           version: 'v1',
           kind: one.kind,
           name: one.name,
-          status: isInStep ? 'Synced' : 'OutOfSync',
+          status:
+            standing.applied[nameResource(one)] === printResource(one, target.release)
+              ? 'Synced'
+              : 'OutOfSync',
           ...(isDegraded && one.kind === 'Deployment'
             ? { health: { status: 'Degraded', message: `Deployment "${one.name}" exceeded its progress deadline` } } // prettier-ignore
             : {}),
@@ -332,11 +338,10 @@ export class Controller {
         revision: isTold ? target.revision : (before?.sync.revision ?? target.revision),
         comparedTo: { source: app.spec.source, destination: app.spec.destination },
       },
-      health: {
-        status: health,
-        lastTransitionTime:
-          before?.health.status === health ? before.health.lastTransitionTime : now,
-      },
+      health:
+        before?.health.status === health
+          ? before.health
+          : { status: health, lastTransitionTime: now },
       conditions: (before?.conditions ?? []).filter(
         ({ type }) =>
           type === 'SyncError' && !isInStep && this.#recall(name).tried === target.print,
@@ -394,124 +399,76 @@ export class Controller {
 
   async #sync(name: string, app: Application, first: Target): Promise<void> {
     const { pace, logger } = this.#options;
-    const { source, syncPolicy } = app.spec;
-    const limit = syncPolicy?.retry?.limit ?? 0;
-    const startedAt = formatTime(pace.now());
     const timeout = AbortSignal.timeout(Math.ceil(pace.measure(SYNC_TIMEOUT_SECONDS)));
     const signal = AbortSignal.any([this.#stop.signal, timeout]);
     let target = first;
-    let retries = 0;
-    let state: OperationState;
-    const begin = (message: string): void => {
-      const operation = {
-        initiatedBy: { automated: true },
-        retry: syncPolicy?.retry ?? {},
-        sync: { prune: true, revision: target.revision, source },
-      };
-      state = { phase: 'Running', message, startedAt, operation, ...(retries === 0 ? {} : { retryCount: retries }) }; // prettier-ignore
-      this.#setStatus(name, { operationState: state });
-    };
-    const show = (changes: Partial<OperationState>, health?: string): void => {
-      state = { ...state, ...changes };
-      const before = this.#statusOf(name)?.health;
-      const now = formatTime(pace.now());
-      this.#setStatus(name, {
-        operationState: state,
-        ...(health === undefined || before?.status === health ? {} : { health: { status: health, lastTransitionTime: now } }), // prettier-ignore
-      });
-    };
-    const finish = (phase: 'Succeeded' | 'Failed', message: string): void => {
-      const told = retries === 0 || phase === 'Succeeded' ? message : `${message} (retried ${retries} times).`; // prettier-ignore
-      const now = formatTime(pace.now());
-      show({ phase, message: told, finishedAt: now });
-      this.#remember(name, { tried: target.print });
-      if (phase === 'Failed') {
-        const condition = { type: 'SyncError', message: `Failed last sync attempt to [${target.revision}]: ${told}`, lastTransitionTime: now }; // prettier-ignore
-        this.#setStatus(name, { conditions: [condition], reconciledAt: now });
-      }
-    };
-    begin('');
-    for (;;) {
-      let outcome: Outcome;
-      const results = new Map<string, NonNullable<OperationState['syncResult']>['resources'][0]>();
-      const describeResult = () => ({ revision: target.revision, source, resources: [...results.values()] }); // prettier-ignore
-      const progress = {
-        report: (message: string, health?: string): void =>
-          show(message === '' ? {} : { message, syncResult: describeResult() }, health),
-        record: (result: NonNullable<OperationState['syncResult']>['resources'][0]): void => {
-          results.set(`${result.kind}/${result.name}`, result);
-        },
-      };
-      try {
-        if (target.kind === 'folder') {
-          await pace.wait(0.3, signal);
-          const project = this.#findProject(app.spec.project);
-          outcome =
-            project === null
-              ? { ok: false, message: 'the project is gone' }
-              : applyFolder({
-                  table: this.#options.table,
-                  now: () => pace.now(),
-                  application: name,
-                  project,
-                  drift: findDrift(this.#options.table, name, target.manifests),
-                  isHeldBack: this.#isHeldBack,
-                  progress,
-                });
-        } else {
-          const { release } = target;
-          const standing = this.#recall(name);
-          outcome = await applyRelease({
-            application: name,
-            release,
-            before: standing.release,
-            workload: this.#openWorkload(app, release),
-            faults: this.#options.faults,
-            pause: (seconds) => pace.wait(seconds, signal),
-            progress,
-          });
-          if (outcome.ok) this.#remember(name, { print: target.print, release });
+    const operation = new Operation({
+      app,
+      revision: target.revision,
+      now: () => pace.now(),
+      write: (changes) => this.#setStatus(name, changes),
+    });
+    try {
+      for (;;) {
+        const outcome = await this.#try(name, app, target, operation, signal);
+        if (outcome.ok) {
+          operation.succeed();
+          logger.debug({ application: name, revision: target.revision }, `${name}: synced`);
+          break;
         }
-      } catch (error) {
-        if (this.#stop.signal.aborted) return;
-        if (!timeout.aborted) throw error;
-        show({ phase: 'Terminating', message: 'operation is terminating due to timeout' });
-        for (const [key, result] of results)
-          if (result.hookPhase === 'Running')
-            results.set(key, { ...result, hookPhase: 'Failed', message: 'Terminated' });
-        show({ syncResult: describeResult() });
-        finish('Failed', 'Operation terminated, triggered by controller sync timeout');
-        return;
+        if (!operation.mayRetry) {
+          operation.fail(outcome.message);
+          break;
+        }
+        await pace.wait(operation.announceRetry(outcome.message), signal);
+        const comparison = await this.#compare(app);
+        if (comparison?.ok === true) target = comparison.target;
+        operation.retry(target.revision);
       }
-      show({ syncResult: describeResult() });
-      if (outcome.ok) {
-        finish('Succeeded', 'successfully synced (all tasks run)');
-        logger.debug({ application: name, revision: target.revision }, `${name}: synced`);
-        return;
-      }
-      if (retries >= limit) {
-        finish('Failed', outcome.message);
-        return;
-      }
-      retries += 1;
-      const now = pace.now();
-      const clock = now.toLocaleTimeString('en-US', { hour: 'numeric', minute: '2-digit', timeZone: 'UTC' }).replace(' ', ''); // prettier-ignore
-      show({ message: `${outcome.message}. Retrying attempt #${retries} at ${clock}.`, finishedAt: formatTime(now), retryCount: retries }); // prettier-ignore
-      const { duration = '5s', factor = 2, maxDuration = '3m' } = syncPolicy?.retry?.backoff ?? {};
-      const seconds = Math.min(readSeconds(duration) * factor ** (retries - 1), readSeconds(maxDuration)); // prettier-ignore
-      try {
-        await pace.wait(seconds, signal);
-      } catch (error) {
-        if (this.#stop.signal.aborted) return;
-        if (!timeout.aborted) throw error;
-        finish('Failed', 'Operation terminated, triggered by controller sync timeout');
-        return;
-      }
-      // Retries take the newest commit.
-      const comparison = await this.#compare(app);
-      if (comparison?.ok === true) target = comparison.target;
-      begin(`Retrying operation with latest revisions. Attempt #${retries}`);
+    } catch (error) {
+      if (this.#stop.signal.aborted || !timeout.aborted) throw error;
+      if (target.kind === 'chart') this.#openWorkload(app, target.release).endHooks();
+      operation.terminate();
     }
+    this.#remember(name, { tried: target.print });
+  }
+
+  async #try(
+    name: string,
+    app: Application,
+    target: Target,
+    operation: Operation,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { table, pace, faults } = this.#options;
+    const project = this.#findProject(app.spec.project);
+    if (project === null) return { ok: false, message: `project ${app.spec.project} is gone` };
+    if (target.kind === 'folder') {
+      await pace.wait(0.3, signal);
+      return applyFolder({
+        table,
+        now: () => pace.now(),
+        application: name,
+        project,
+        drift: findDrift(table, name, target.manifests),
+        isHeldBack: this.#isHeldBack,
+        progress: operation,
+      });
+    }
+    const { release, print } = target;
+    const outcome = await applyChart({
+      application: name,
+      release,
+      project,
+      applied: this.#recall(name).applied,
+      onApplied: (applied) => this.#remember(name, { applied }),
+      workload: this.#openWorkload(app, release),
+      faults,
+      pause: (seconds) => pace.wait(seconds, signal),
+      progress: operation,
+    });
+    if (outcome.ok) this.#remember(name, { print, release });
+    return outcome;
   }
 
   /** Takes down what an Application brought, then the Application. */
@@ -574,7 +531,10 @@ export class Controller {
   #setStatus(name: string, changes: Partial<ApplicationStatus>): void {
     const object = this.#options.table.get(APPLICATIONS, name);
     if (object === undefined) return;
-    const status = { ...statusOf(object), ...changes };
+    const before = statusOf(object);
+    const status = { ...before, ...changes };
+    if (before?.health !== undefined && before.health.status === changes.health?.status)
+      status.health = before.health;
     this.#options.table.put(APPLICATIONS, { ...object, status });
   }
 }

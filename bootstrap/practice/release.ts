@@ -22,6 +22,8 @@ export const releaseSchema = z.object({
     cluster: z.object({ imageRegistry: z.string() }),
     jobs: z.record(z.string(), z.object({ requests: amounts, limits: amounts })),
   }),
+  /** The images there are: those that the chart names by itself. */
+  available: z.array(z.string()),
   plans: z.record(
     z.string(),
     z.looseObject({
@@ -32,8 +34,8 @@ export const releaseSchema = z.object({
 });
 export type Release = z.infer<typeof releaseSchema>;
 
-/** What a part of the values decides; a resource is applied again when one of them changes. */
-type Cause = 'generation' | 'plan' | 'url' | 'attempt';
+/** Values that a resource is made of. */
+type Cause = 'generation' | 'attempt' | 'plan' | 'url' | 'images';
 
 export type Resource = {
   readonly group: string;
@@ -98,7 +100,10 @@ const WOOCOMMERCE: readonly Wave[] = [
   {
     wave: 0,
     seconds: 5,
-    resources: [make('', 'Service', 'database'), make('apps', 'StatefulSet', 'database', ['plan'])],
+    resources: [
+      make('', 'Service', 'database'),
+      make('apps', 'StatefulSet', 'database', ['plan', 'images']),
+    ],
     part: {
       kind: 'StatefulSet',
       name: 'database',
@@ -114,7 +119,7 @@ const WOOCOMMERCE: readonly Wave[] = [
     resources: [
       make('', 'PersistentVolumeClaim', 'uploads'),
       make('', 'Service', 'web'),
-      make('apps', 'Deployment', 'web', ['plan', 'url', 'attempt']),
+      make('apps', 'Deployment', 'web', ['plan', 'url', 'attempt', 'images']),
     ],
     part: {
       kind: 'Deployment',
@@ -148,7 +153,7 @@ const WOOCOMMERCE: readonly Wave[] = [
     seconds: 0.2,
     resources: [
       make('', 'ResourceQuota', 'plan', ['plan']),
-      make('batch', 'CronJob', 'cron', ['url']),
+      make('batch', 'CronJob', 'cron', ['url', 'images']),
       make('networking.k8s.io', 'Ingress', 'web', ['url']),
     ],
   },
@@ -183,14 +188,15 @@ export function listWaves({ chart, values }: Release, namespace: string): readon
   }));
 }
 
-/** What differs between two releases; everything when there was none before. */
-export function listCauses(before: Release | null, after: Release): readonly Cause[] | 'all' {
-  if (before === null || before.values.store.id !== after.values.store.id) return 'all';
-  const [old, young] = [before.values, after.values];
-  return [
-    ...(old.store.generation === young.store.generation ? [] : (['generation'] as const)),
-    ...(old.store.attempt === young.store.attempt ? [] : (['attempt'] as const)),
-    ...(old.plan === young.plan ? [] : (['plan'] as const)),
-    ...(old.url === young.url ? [] : (['url'] as const)),
-  ];
+export const nameResource = ({ kind, name }: Pick<Resource, 'kind' | 'name'>): string =>
+  `${kind}/${name}`;
+
+/** What a resource is made of: it is applied again when this is another. */
+export function printResource(
+  { changesWith }: Resource,
+  { values: { store, plan, url, images } }: Release,
+): string {
+  const { generation, attempt } = store;
+  const causes = { generation, attempt, plan, url, images };
+  return JSON.stringify([store.id, ...changesWith.map((cause) => causes[cause])]);
 }

@@ -49,6 +49,11 @@ export class Workload {
     };
   }
 
+  hasImage(part: Part): boolean {
+    const { available, values } = this.#release;
+    return available.includes(values.images[part.image] ?? '');
+  }
+
   imageOf(part: Part): string {
     const { cluster, images } = this.#release.values;
     return `${cluster.imageRegistry}/${images[part.image] ?? part.image}`;
@@ -133,13 +138,10 @@ export class Workload {
     });
   }
 
-  /** Replaces the part's pods and, for a Job, the Job. Returns the names of the new pods. */
-  start(part: Part, state: 'starting' | 'unpullable'): readonly string[] {
+  /** Replaces the part's pods; for a Job, makes it. */
+  start(part: Part, canPull: boolean): void {
     for (const pod of this.podsOf(part)) this.#table.remove(`${this.#core}/pods`, pod);
-    if (part.kind === 'Job') {
-      this.#table.remove(this.#jobs, part.name);
-      this.putJob(part, 'running');
-    }
+    if (part.kind === 'Job') this.#putJob(part, { active: 1 });
     for (const [name, size] of Object.entries(part.claims)) this.#makeClaim(name, size);
     const { replicas = 1 } = this.#planOf(part);
     const pods = Array.from({ length: replicas }, (_, n) =>
@@ -153,9 +155,8 @@ export class Workload {
       this.note(`${part.kind}/${part.name}`, 'Normal', 'SuccessfulCreate', `Created pod: ${pod}`);
       const where = `Successfully assigned ${this.namespace}/${pod} to ${NODE}`;
       this.note(`Pod/${pod}`, 'Normal', 'Scheduled', where);
-      this.#putPod(part, pod, state);
+      this.#putPod(part, pod, canPull ? 'starting' : 'unpullable');
     }
-    return pods;
   }
 
   /** Brings the part's pods into another state. */
@@ -170,13 +171,44 @@ export class Workload {
       .map(({ metadata }) => metadata.name);
   }
 
-  putJob(part: Part, state: 'running' | 'complete' | 'failed', message = ''): void {
-    const at = formatTime(this.#now());
-    const reason = /deadline/.test(message) ? 'DeadlineExceeded' : 'BackoffLimitExceeded';
-    const condition =
-      state === 'complete'
-        ? { type: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' } // prettier-ignore
-        : { type: 'Failed', reason, message };
+  hasJob(part: Part): boolean {
+    return this.#table.get(this.#jobs, part.name) !== undefined;
+  }
+
+  removeJob(part: Part): void {
+    for (const pod of this.podsOf(part)) this.#table.remove(`${this.#core}/pods`, pod);
+    this.#table.remove(this.#jobs, part.name);
+  }
+
+  /** What a terminated sync leaves of its hooks: nothing that still ran. */
+  endHooks(): void {
+    for (const { metadata, status } of this.#table.list(this.#jobs))
+      if ((status as { active?: number }).active !== undefined) {
+        this.#table.remove(this.#jobs, metadata.name);
+        for (const pod of this.#table.list(`${this.#core}/pods`))
+          if (pod.metadata.labels?.['job-name'] === metadata.name)
+            this.#table.remove(`${this.#core}/pods`, pod.metadata.name);
+      }
+  }
+
+  /** @param failure why it failed; without it, it is complete */
+  endJob(part: Part, failure?: string): void {
+    const about = `Job/${part.name}`;
+    const condition = { status: 'True', lastTransitionTime: formatTime(this.#now()) };
+    this.move(part, failure === undefined ? 'succeeded' : 'failed');
+    if (failure === undefined) {
+      const message = 'Reached expected number of succeeded pods';
+      const complete = { type: 'Complete', reason: 'CompletionsReached', message, ...condition };
+      this.#putJob(part, { succeeded: 1, conditions: [complete] });
+      this.note(about, 'Normal', 'Completed', 'Job completed');
+    } else {
+      const failed = { type: 'Failed', reason: 'DeadlineExceeded', message: failure, ...condition };
+      this.#putJob(part, { failed: 1, conditions: [failed] });
+      this.note(about, 'Warning', 'DeadlineExceeded', failure);
+    }
+  }
+
+  #putJob(part: Part, status: Readonly<Record<string, unknown>>): void {
     const { generation } = this.#release.values.store;
     this.#table.put(this.#jobs, {
       apiVersion: 'batch/v1',
@@ -186,20 +218,8 @@ export class Workload {
         namespace: this.namespace,
         labels: { ...this.#labels, 'shopyard.dev/generation': String(generation) },
       },
-      status: {
-        startTime: at,
-        ...(state === 'running'
-          ? { active: 1 }
-          : { conditions: [{ ...condition, status: 'True', lastTransitionTime: at }] }),
-      },
+      status,
     });
-    if (state !== 'running')
-      this.note(
-        `Job/${part.name}`,
-        state === 'complete' ? 'Normal' : 'Warning',
-        state === 'complete' ? 'Completed' : reason,
-        state === 'complete' ? 'Job completed' : message,
-      );
   }
 
   /** An event; told again it counts up. */

@@ -7,7 +7,7 @@ import { get } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startPracticeCluster, type PracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
 import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
@@ -24,7 +24,8 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 const TOKEN = 'practice-test-operator-token';
 const SECRET = 'practice-test-webhook-secret';
 const READ_PASSWORD = 'practice-test-read-password';
-const SPEED = 30;
+/** The observer looks into what is stuck after 15 s: by then a Job must not have timed out yet. */
+const SPEED = 8;
 
 let folder: string;
 let database: TestDatabase;
@@ -179,58 +180,64 @@ test('after a restart of everything it is still ready, and nothing is made again
   connection.close();
 });
 
-test('a store that becomes degraded says why, and recovers', async () => {
-  cluster.faults.set('shop', 'degraded');
-  const degraded = await api.waitFor(
-    shop.id,
-    'degraded by crashes',
-    ({ status, error }) => status === 'degraded' && error?.code === 'crash_loop',
-    WITHIN,
-  );
-  expect(degraded.error?.message).toMatch(/wordpress .*keeps ending/);
-  cluster.faults.clear('shop', 'degraded');
-  await api.waitFor(shop.id, 'ready again', isReady, WITHIN);
-});
+describe('when things go wrong', () => {
+  let broken: Store;
+  let refused: Store;
 
-test('an image that cannot be pulled fails a store with that reason; Retry repairs it', async () => {
-  cluster.faults.set('broken', 'image');
-  const { store } = await api.create({ name: 'broken', type: 'woocommerce' });
-  const failed = await api.waitFor(
-    store.id,
-    'failed by the image',
-    ({ status, error }) => status === 'failed' && error?.code === 'image_pull',
-    { ...WITHIN, mayFail: true },
-  );
-  expect(failed.error?.message).toContain('there is no such image');
-  cluster.faults.clear('broken', 'image');
-  await api.retry(store.id);
-  await api.waitFor(store.id, 'ready', isReady, { ...WITHIN, mayFail: true });
-});
+  // These two take their time to fail; the tests between need not wait for it.
+  beforeAll(async () => {
+    cluster.faults.set('broken', 'image');
+    cluster.faults.set('refused', 'sync-error');
+    ({ store: broken } = await api.create({ name: 'broken', type: 'woocommerce' }));
+    ({ store: refused } = await api.create({ name: 'refused', type: 'woocommerce' }));
+  });
 
-test('an object that the API server refuses fails a store; a deletion works all the same', async () => {
-  cluster.faults.set('refused', 'sync-error');
-  const { store } = await api.create({ name: 'refused', type: 'woocommerce' });
-  await api.waitFor(
-    store.id,
-    'failed',
-    // Its tries take longer than Argo CD gives a sync.
-    ({ status, error }) => status === 'failed' && error?.code === 'sync_timeout',
-    { ...WITHIN, mayFail: true },
-  );
-  await api.delete(store.id);
-  await api.waitFor(store.id, 'deleted', isDeleted, { ...WITHIN, mayFail: true });
-});
+  test('a store whose web server crashes is degraded, says why, and recovers', async () => {
+    cluster.faults.set('shop', 'degraded');
+    const degraded = await api.waitFor(
+      shop.id,
+      'degraded by crashes',
+      ({ status, error }) => status === 'degraded' && error?.code === 'crash_loop',
+      WITHIN,
+    );
+    expect(degraded.error?.message).toMatch(/wordpress .*keeps ending/);
+    cluster.faults.clear('shop', 'degraded');
+    await api.waitFor(shop.id, 'ready again', isReady, WITHIN);
+  });
 
-test('a store that somebody removed from the cluster is degraded until Argo CD makes it again', async () => {
-  cluster.faults.set('shop', 'gone');
-  await api.waitFor(
-    shop.id,
-    'degraded',
-    ({ status, error }) => status === 'degraded' && error?.code === 'application_missing',
-    WITHIN,
-  );
-  cluster.faults.clear('shop', 'gone');
-  await api.waitFor(shop.id, 'ready', isReady, WITHIN);
+  test('a store that somebody removed from the cluster is degraded until it is made again', async () => {
+    cluster.faults.set('shop', 'gone');
+    await api.waitFor(
+      shop.id,
+      'degraded',
+      ({ status, error }) => status === 'degraded' && error?.code === 'application_missing',
+      WITHIN,
+    );
+    cluster.faults.clear('shop', 'gone');
+    await api.waitFor(shop.id, 'ready', isReady, WITHIN);
+  });
+
+  test('an image that cannot be pulled is named as the reason; once it is there, all goes on', async () => {
+    const stuck = await api.waitFor(
+      broken.id,
+      'stuck by the image',
+      ({ error }) => error?.code === 'image_pull',
+      { ...WITHIN, mayFail: true },
+    );
+    expect(stuck.error?.message).toContain('there is no such image');
+    cluster.faults.clear('broken', 'image');
+    await api.waitFor(broken.id, 'ready', isReady, { ...WITHIN, mayFail: true });
+  });
+
+  test('an object that the API server refuses fails a store; Retry repairs it', async () => {
+    await api.waitFor(refused.id, 'failed', ({ status }) => status === 'failed', {
+      ...WITHIN,
+      mayFail: true,
+    });
+    cluster.faults.clear('refused', 'sync-error');
+    await api.retry(refused.id);
+    await api.waitFor(refused.id, 'ready', isReady, { ...WITHIN, mayFail: true });
+  });
 });
 
 test('a deletion takes everything along, and the name is free again', async () => {

@@ -1,51 +1,38 @@
 /**
- * Records what real Argo CD does to the stores of the running lab, as long as it runs: `node
- * test/contract/record.ts [folder]`, beside whatever makes the stores. It only watches. A trace is
- * written when its Application is gone, the others at the end (Ctrl-C).
+ * Records what real Argo CD does with the contract suite's own stores, for the suite to compare with:
+ * `npm run contract:record` beside `npm run test:lab -- contract`. It only watches. A trace is written
+ * when its Application is gone: `<tenant>-contract-store` becomes traces/store.json.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
-import { readJsonLines, readName } from './read.ts';
-import { TraceCollector } from './trace.ts';
+import { followApplications } from './read.ts';
+import { TraceCollector, type Trace } from './trace.ts';
 
-const APPLICATIONS = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications';
-const folder = process.argv[2] ?? new URL('traces', import.meta.url).pathname;
-const paths = resolveLabPaths(process.env);
-const connection = connectCluster(join(paths.lab, 'observer.kubeconfig'));
+const folder = process.argv[2] ?? join(import.meta.dirname, 'traces');
+const connection = connectCluster(join(resolveLabPaths(process.env).lab, 'observer.kubeconfig'));
 const stop = new AbortController();
 const collectors = new Map<string, TraceCollector>();
 
-async function write(collector: TraceCollector): Promise<void> {
-  const file = join(folder, `${collector.application}.json`);
-  await writeFile(file, `${JSON.stringify(collector.trace, null, 2)}\n`);
-  console.log(`${file}: ${collector.trace.steps.length} steps`);
-}
-
-async function follow(): Promise<void> {
-  const answer = await connection.get(`${APPLICATIONS}?watch=true`, stop.signal);
-  if (answer.status !== 200) throw new Error(`the API server answered ${answer.status}`);
-  for await (const event of readJsonLines(answer.body)) {
-    const name = readName(event.object);
-    if (name === null || name.startsWith('shopyard-root')) continue;
-    const collector = collectors.get(name) ?? new TraceCollector(name);
-    collectors.set(name, collector);
-    if (event.type === 'DELETED') {
-      collector.end(new Date());
-      collectors.delete(name);
-      await write(collector);
-    } else collector.add(event.object, new Date());
-  }
+async function write(scenario: string, trace: Trace): Promise<void> {
+  const file = join(folder, `${scenario}.json`);
+  await writeFile(file, `${JSON.stringify({ ...trace, application: scenario }, null, 2)}\n`);
+  console.log(`${file}: ${trace.steps.length} steps`);
 }
 
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
-try {
-  while (!stop.signal.aborted) await follow();
-} catch (error) {
-  if (!stop.signal.aborted) throw error;
-} finally {
-  connection.close();
-}
-for (const collector of collectors.values()) await write(collector);
+await followApplications(connection, stop.signal, (name, object, isGone) => {
+  const scenario = /^[a-z0-9]{6}-contract-(store|image)$/.exec(name)?.[1];
+  if (scenario === undefined) return;
+  const collector = collectors.get(name) ?? new TraceCollector(name);
+  collectors.set(name, collector);
+  if (!isGone) collector.add(object, new Date());
+  else {
+    collector.end(new Date());
+    collectors.delete(name);
+    void write(scenario, collector.trace);
+  }
+});
+connection.close();

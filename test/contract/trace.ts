@@ -105,6 +105,35 @@ export class TraceCollector {
 }
 
 /** A step without its time. */
-export function describeStep(step: Step): string {
+function describeStep(step: Step): string {
   return JSON.stringify({ ...step, at: 0 });
+}
+
+/**
+ * The syncs of a trace: each what it said, with its hooks, in order and without repetition; the last
+ * line is how it ended. Left out: what was said before anything was applied, the time of day, and
+ * syncs that found nothing to do.
+ */
+export function tellSyncs({ steps }: Trace): readonly (readonly string[])[] {
+  const syncs: string[][] = [];
+  let isOpen = false;
+  for (const { phase, message, hooks, failures } of steps) {
+    const isRunning = phase === 'Running' || phase === 'Terminating';
+    if (isRunning && !isOpen) syncs.push([]);
+    const sync = syncs.at(-1);
+    if (sync !== undefined && (isRunning || isOpen) && message !== '') {
+      const said = message.replace(/ at \d+:\d+[AP]M/, '');
+      const line = [`${phase ?? ''}: ${said}`, ...hooks, ...failures].join('; ');
+      if (sync.at(-1) !== line) sync.push(line);
+    }
+    isOpen = isRunning;
+  }
+  return syncs.filter(
+    (sync) => !(sync.length === 1 && sync[0]?.includes('no more tasks') === true),
+  );
+}
+
+/** The health that a trace shows until it is deleted: each state once, in order of appearance. */
+export function tellHealth({ steps }: Trace): readonly string[] {
+  return [...new Set(steps.filter(({ deleting }) => !deleting).map(({ health }) => health))];
 }

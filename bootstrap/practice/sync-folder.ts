@@ -1,0 +1,141 @@
+/** One try at applying a folder's Application, a shard's or the root's: its objects, at once. */
+import {
+  applicationSchema,
+  APPLICATIONS,
+  FINALIZER,
+  isPruneProof,
+  ownerOf,
+  projectSchema,
+  PROJECTS,
+  statusOf,
+  track,
+  type Outcome,
+  type Progress,
+  type Project,
+  type ResourceResult,
+} from './application.ts';
+import { formatTime, sortKeys, type KubeObject, type ObjectTable } from './table.ts';
+
+const COLLECTION_OF: Readonly<Record<string, string>> = {
+  Application: APPLICATIONS,
+  AppProject: PROJECTS,
+};
+
+/** What a folder's Application finds different from git. */
+export type Drift = {
+  readonly missing: readonly KubeObject[];
+  readonly changed: readonly KubeObject[];
+  /** Brought by this Application and no longer in git. */
+  readonly extra: readonly KubeObject[];
+};
+
+export function findDrift(
+  table: ObjectTable,
+  application: string,
+  manifests: readonly KubeObject[],
+): Drift {
+  const wanted = new Map(manifests.map((one) => [`${one.kind}/${one.metadata.name}`, one]));
+  const live = [...table.list(APPLICATIONS), ...table.list(PROJECTS)];
+  const present = new Map(live.map((one) => [`${one.kind}/${one.metadata.name}`, one]));
+  return {
+    missing: manifests.filter((one) => !present.has(`${one.kind}/${one.metadata.name}`)),
+    changed: manifests.filter((one) => {
+      const there = present.get(`${one.kind}/${one.metadata.name}`);
+      return there !== undefined && !isSame(track(one, application), there);
+    }),
+    extra: live.filter(
+      (one) => ownerOf(one) === application && !wanted.has(`${one.kind}/${one.metadata.name}`),
+    ),
+  };
+}
+
+/** Whether the live object is what is wanted, but for what the cluster adds. */
+function isSame(wanted: KubeObject, live: KubeObject): boolean {
+  const cut = ({ metadata, ...object }: KubeObject): string =>
+    JSON.stringify(
+      sortKeys({
+        spec: object.spec,
+        labels: metadata.labels ?? {},
+        annotations: metadata.annotations ?? {},
+        finalizers: metadata.finalizers ?? [],
+      }),
+    );
+  return cut(wanted) === cut(live);
+}
+
+/**
+ * Applies what differs and removes what is left over, but for what carries `Prune=false`. An
+ * Application with the cascade's finalizer is only marked: its own worker takes it down.
+ */
+export function applyFolder(options: {
+  readonly table: ObjectTable;
+  readonly now: () => Date;
+  readonly application: string;
+  readonly project: Project;
+  readonly drift: Drift;
+  /** An Application that must not come back yet. */
+  readonly isHeldBack: (name: string) => boolean;
+  readonly progress: Progress;
+}): Outcome {
+  const { table, application, project, drift, progress } = options;
+  const allowed = project.spec.namespaceResourceWhitelist;
+  const failures: string[] = [];
+  const record = (object: KubeObject, status: ResourceResult['status'], message: string): void => {
+    const [group = '', version = ''] = object.apiVersion.split('/');
+    const { kind, metadata } = object;
+    const phase = status === 'SyncFailed' ? 'Failed' : 'Succeeded';
+    progress.record({
+      group, version, kind, name: metadata.name, namespace: metadata.namespace ?? '',
+      status, syncPhase: 'Sync', hookPhase: phase, message,
+    }); // prettier-ignore
+    if (status === 'SyncFailed') failures.push(message);
+  };
+  const denied = [...drift.missing, ...drift.changed].filter(
+    ({ apiVersion, kind }) =>
+      allowed?.some(
+        (rule) => (rule.group === '*' || rule.group === apiVersion.split('/')[0]) && (rule.kind === '*' || rule.kind === kind), // prettier-ignore
+      ) === false,
+  );
+  if (denied.length > 0) {
+    for (const { apiVersion, kind, ...object } of denied)
+      record({ apiVersion, kind, ...object }, 'SyncFailed', `resource ${apiVersion.split('/')[0] ?? ''}:${kind} is not permitted in project ${project.metadata.name}`); // prettier-ignore
+    return { ok: false, message: `one or more synchronization tasks are not valid: ${failures[0] ?? ''}` }; // prettier-ignore
+  }
+  for (const object of [...drift.missing, ...drift.changed]) {
+    const { name } = object.metadata;
+    const path = COLLECTION_OF[object.kind];
+    const checked = (object.kind === 'Application' ? applicationSchema : projectSchema).safeParse(
+      object,
+    );
+    if (path === undefined || !checked.success) {
+      const issue = checked.error?.issues[0];
+      record(object, 'SyncFailed', `${object.kind}.argoproj.io "${name}" is invalid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no such kind'}`); // prettier-ignore
+      continue;
+    }
+    if (object.kind === 'Application' && options.isHeldBack(name)) continue;
+    const before = table.get(path, name);
+    const status = before === undefined ? undefined : statusOf(before);
+    table.put(path, { ...track(object, application), ...(status === undefined ? {} : { status }) });
+    const verb = before === undefined ? 'created' : 'configured';
+    record(object, 'Synced', `${object.kind.toLowerCase()}.argoproj.io/${name} ${verb}`);
+  }
+  for (const object of drift.extra) {
+    const { name, finalizers = [] } = object.metadata;
+    const path = COLLECTION_OF[object.kind] ?? '';
+    if (isPruneProof(object)) record(object, 'PruneSkipped', 'ignored (no prune)');
+    else {
+      if (finalizers.includes(FINALIZER)) markDeleting(table, object, options.now());
+      else table.remove(path, name);
+      record(object, 'Pruned', 'pruned');
+    }
+  }
+  return failures.length === 0
+    ? { ok: true }
+    : { ok: false, message: `one or more objects failed to apply, reason: ${failures[0] ?? ''}` };
+}
+
+/** Marks an Application as being deleted; what it brought goes before it does. */
+export function markDeleting(table: ObjectTable, object: KubeObject, now: Date): void {
+  const metadata = { ...object.metadata, deletionTimestamp: formatTime(now) };
+  table.put(APPLICATIONS, { ...object, metadata });
+}
