@@ -11,6 +11,7 @@ import { ensureFirstOperator, type FirstSignIn } from './accounts/first-operator
 import { watchApplications, watchProjects } from './cluster/applications.ts';
 import { connectCluster } from './cluster/connection.ts';
 import { createClusterReader } from './cluster/reader.ts';
+import type { ApplicationWatch } from './cluster/types.ts';
 import { readConfig, type Config } from './config.ts';
 import { takeDataDir, type DataDir } from './data-dir.ts';
 import { startEmbeddedPostgres } from './db/embedded.ts';
@@ -26,9 +27,11 @@ import type { CommitSha } from './git/types.ts';
 import { createApp } from './http/app.ts';
 import { createHub } from './http/hub.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
+import type { Reads } from './http/reads.ts';
 import { loadPortal, PORTAL_BUILD } from './http/portal.ts';
 import { listen } from './http/serve.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { createOrderReader } from './orders/reader.ts';
 import { startLoop, type Work } from './reconcile/loop.ts';
 import { createObserverMeasures, createPublisherMeasures } from './reconcile/metrics.ts';
 import { createObserver } from './reconcile/observe.ts';
@@ -37,6 +40,7 @@ import { createPublisher, type FaultPoint, type Push, type Seed } from './reconc
 import { ARGOCD_NAMESPACE, renderClusterFolder, renderTenant } from './render/cluster.ts';
 import { pathOfChart } from './render/paths.ts';
 import { createStoreRenderer, type ClusterSettings } from './render/store.ts';
+import { openBareRepository } from './repository/bare.ts';
 import { loadTemplates, type Templates } from './templates.ts';
 
 export type ControlPlane = {
@@ -98,6 +102,10 @@ export async function startControlPlane(
     branch: config.SHOPYARD_BRANCH,
   };
   const cluster = describeCluster(config);
+  const render = createStoreRenderer(templates.sources, address, (name) => {
+    if (name === cluster.name) return cluster;
+    throw new PlatformError('unknown_cluster', `There is no cluster named ${name}.`);
+  });
   const publisher = createPublisher({
     db,
     logger,
@@ -106,10 +114,7 @@ export async function startControlPlane(
     openBranch: (signal) =>
       openBranch({ remote: forge.remote, dir: join(dataDir.path, 'clone'), signal }),
     seeds: describeSeeds(templates, address, cluster),
-    render: createStoreRenderer(templates.sources, address, (name) => {
-      if (name === cluster.name) return cluster;
-      throw new PlatformError('unknown_cluster', `There is no cluster named ${name}.`);
-    }),
+    render,
     renderTenant: (tenant) => renderTenant(templates.sources, { ...address, ...tenant }),
     relay: (push) => relay(config, target.webhook, push, logger),
     measure: createPublisherMeasures(registry),
@@ -122,6 +127,7 @@ export async function startControlPlane(
   cleanup.defer(() => hub.close());
   const metrics = createMetrics({ registry, db, hub, clock });
 
+  let applications: ApplicationWatch | null = null;
   const writing = startLoop(db, holder, logger, publisher);
   cleanup.defer(() => writing.stop());
   const observing = startLoop(
@@ -139,6 +145,9 @@ export async function startControlPlane(
       apiMetrics: metrics,
       onQueued: () => publisher.wake(),
       onUnknownRevision: () => publisher.noticePush(null),
+      onWatch: (watch) => {
+        applications = watch;
+      },
     }),
   );
   cleanup.defer(() => observing.stop());
@@ -183,6 +192,12 @@ export async function startControlPlane(
       name: cluster.name,
       kind: config.clusterKind,
       argocdUrl: config.SHOPYARD_ARGOCD_UI_URL ?? null,
+    },
+    reads: {
+      ...openReads(config, target.kubeconfig, forge, clock, cleanup),
+      repositoryName: repository,
+      render,
+      heardAt: () => applications?.heardAt ?? null,
     },
     address: { proxies: config.SHOPYARD_PROXIES, portalSecret },
     portal,
@@ -348,8 +363,10 @@ function createObserverWork(options: {
   readonly apiMetrics: Metrics;
   readonly onQueued: () => void;
   readonly onUnknownRevision: () => void;
+  /** The watch of this run; null when it has ended. */
+  readonly onWatch: (watch: ApplicationWatch | null) => void;
 }): Work {
-  const { config, kubeconfig, logger, measures, apiMetrics, clock, ...rest } = options;
+  const { config, kubeconfig, logger, measures, apiMetrics, clock, onWatch, ...rest } = options;
   const cluster = config.SHOPYARD_CLUSTER_NAME;
   const namespace = ARGOCD_NAMESPACE;
   return {
@@ -361,13 +378,15 @@ function createObserverWork(options: {
         namespace,
         report: reportWatch(logger, measures, kind),
       });
+      const applications = watchApplications(watching('applications'));
+      onWatch(applications);
       const observer = createObserver({
         ...rest,
         cluster,
         clock,
         logger,
         metrics: measures,
-        applications: watchApplications(watching('applications')),
+        applications,
         projects: watchProjects(watching('projects')),
         reader: createClusterReader(connection, { namespace }),
         checkLease: (tx) => checkLease(tx, lease),
@@ -385,9 +404,38 @@ function createObserverWork(options: {
       try {
         await observer.run(signal);
       } finally {
+        onWatch(null);
         connection.close();
       }
     },
+  };
+}
+
+/** What pages read of the repository, the cluster and the shops; nothing is asked before a page is. */
+function openReads(
+  config: Config,
+  kubeconfig: string,
+  forge: EmbeddedForge,
+  clock: () => Date,
+  cleanup: AsyncDisposableStack,
+): Pick<Reads, 'repository' | 'cluster' | 'orders'> {
+  const repository = openBareRepository({
+    repository: forge.repositoryDir,
+    branch: config.SHOPYARD_BRANCH,
+  });
+  cleanup.defer(() => repository.close());
+  const connection = connectCluster(kubeconfig);
+  cleanup.defer(() => connection.close());
+  const { SHOPYARD_STORE_SCHEME: scheme, SHOPYARD_STORE_PORT: port } = config;
+  const ingressUrl =
+    config.SHOPYARD_INGRESS_URL ??
+    (config.SHOPYARD_BASE_DOMAIN === 'localhost'
+      ? `${scheme}://127.0.0.1${port === undefined ? '' : `:${port}`}`
+      : null);
+  return {
+    repository,
+    cluster: createClusterReader(connection, { namespace: ARGOCD_NAMESPACE }),
+    orders: ingressUrl === null ? null : createOrderReader({ ingressUrl, clock }),
   };
 }
 
