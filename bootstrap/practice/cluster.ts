@@ -73,7 +73,7 @@ export async function startPracticeCluster(options: PracticeOptions): Promise<Pr
     token,
     webhookSecret: options.webhookSecret,
     port: options.port ?? 0,
-    onPush: () => void controller.refresh(),
+    onPush: () => controller.refresh(),
   });
   const shops = await openShops(dir, options.shopPort ?? 0, (host) => controller.findShop(host));
   const kubeconfig = join(dir, 'kubeconfig');

@@ -63,8 +63,8 @@ const memorySchema = z.object({
   print: z.string().default(''),
   tried: z.string().default(''),
   /** What stands of it in part. */
-  // What an earlier version wrote may lack something: it is applied again.
   applied: z.record(z.string(), z.string()).default({}),
+  // What an earlier version wrote may lack something: it is applied again.
   release: releaseSchema.nullable().default(null).catch(null),
 });
 type Memory = z.infer<typeof memorySchema>;
@@ -117,40 +117,46 @@ export class Controller {
   }
 
   /** Somebody pushed: what the push changed is compared at once, all else at the next poll. */
-  async refresh(): Promise<void> {
-    if (await this.#fetch()) await this.#compareAll(false);
+  refresh(): void {
+    this.#run(this.#follow(false));
   }
 
-  async #fetch(): Promise<boolean> {
+  async #poll(): Promise<void> {
+    for (;;) {
+      await this.#follow(true);
+      await this.#options.pace.wait(POLL_SECONDS, this.#stop.signal);
+    }
+  }
+
+  async #follow(isPoll: boolean): Promise<void> {
     const { repository, logger } = this.#options;
     const before = repository.problem;
     const isNew = await repository.refresh();
     const { problem } = repository;
     if (problem !== null && problem !== before)
       logger.warn(`the practice cluster cannot read the cluster repository: ${problem}`);
-    return isNew;
-  }
-
-  async #poll(): Promise<void> {
-    for (;;) {
-      await this.#fetch();
-      await this.#compareAll(true);
-      await this.#options.pace.wait(POLL_SECONDS, this.#stop.signal);
-    }
-  }
-
-  /** Applies root.yaml, as an operator does once, and wakes everybody. */
-  async #compareAll(isPoll: boolean): Promise<void> {
-    const { table, repository, cluster } = this.#options;
-    const root = await repository.read(({ tree }) => tree.read(`clusters/${cluster}/root.yaml`));
-    for (const document of parseAllDocuments(Buffer.from(root ?? []).toString('utf8'))) {
-      const object = document.toJS() as KubeObject;
-      const path = object.kind === 'Application' ? APPLICATIONS : PROJECTS;
-      const status = table.get(path, object.metadata.name)?.status;
-      table.put(path, { ...object, ...(status === undefined ? {} : { status }) });
+    if (!isNew && !isPoll) return;
+    try {
+      await this.#applyRoot();
+    } catch (error) {
+      logger.warn(`the practice cluster cannot apply root.yaml: ${describeError(error)}`);
     }
     if (isPoll) this.#polled = new Set(this.#workers.keys());
     this.#wakeAll();
+  }
+
+  /** As an operator does once. */
+  async #applyRoot(): Promise<void> {
+    const { table, repository, cluster } = this.#options;
+    const root = await repository.read(({ tree }) => tree.read(`clusters/${cluster}/root.yaml`));
+    for (const document of parseAllDocuments(Buffer.from(root ?? []).toString('utf8'))) {
+      const object = z
+        .discriminatedUnion('kind', [applicationSchema, projectSchema])
+        .parse(document.toJS());
+      const path = object.kind === 'Application' ? APPLICATIONS : PROJECTS;
+      const status = table.get(path, object.metadata.name)?.status;
+      table.put(path, { ...object, ...(status === undefined ? {} : { status }) } as KubeObject);
+    }
   }
 
   /** Applications that are to be told of the newest commit even if it does not concern them. */
@@ -254,7 +260,11 @@ export class Controller {
     const denied = checkProject(app, this.#findProject(app.spec.project));
     if (denied !== null) return denied;
     if (repository.problem !== null) return failUnreachable(repository.problem);
-    return repository.read((snapshot) => this.#render(app, snapshot));
+    try {
+      return await repository.read((snapshot) => this.#render(app, snapshot));
+    } catch (error) {
+      return failUnreachable(describeError(error));
+    }
   }
 
   #findProject(name: string): Project | null {
