@@ -1,0 +1,39 @@
+/** A fleet's numbers in an operator's words. Pure. */
+import type { StoreCounts } from './shapes.ts';
+import type { Tone } from './store-words.ts';
+
+export type Share = {
+  readonly status: keyof StoreCounts;
+  readonly word: string;
+  readonly tone: Tone;
+  readonly count: number;
+};
+
+const STATES = [
+  { status: 'ready', word: 'ready', tone: 'ready' },
+  { status: 'provisioning', word: 'building', tone: 'wait' },
+  { status: 'deleting', word: 'being deleted', tone: 'wait' },
+  { status: 'degraded', word: 'degraded', tone: 'bad' },
+  { status: 'failed', word: 'failed', tone: 'bad' },
+  { status: 'rejected', word: 'rejected', tone: 'bad' },
+  { status: 'suspended', word: 'suspended', tone: 'quiet' },
+] as const satisfies readonly Omit<Share, 'count'>[];
+
+/** The states that stores are in, in the order they are told; those without a store are left out. */
+export function layOutStates(counts: StoreCounts): Share[] {
+  return STATES.map((state) => ({ ...state, count: counts[state.status] })).filter(
+    ({ count }) => count > 0,
+  );
+}
+
+export function countStores(counts: StoreCounts): number {
+  return STATES.reduce((sum, { status }) => sum + counts[status], 0);
+}
+
+/** From here on the cluster has been silent for longer than a quiet watch ever is. */
+const SILENT_MS = 90_000;
+
+/** Whether what we know of a cluster can still be relied upon. */
+export function isSilent(heardAt: string | null, now: Date): boolean {
+  return heardAt === null || now.getTime() - Date.parse(heardAt) > SILENT_MS;
+}

@@ -1,0 +1,2 @@
+/** What the page's data depends on. */
+export const HEALTH = 'shopyard:health';
