@@ -178,7 +178,7 @@ export async function startApi(
       ...(sent === undefined ? {} : { body: sent }),
     });
     const text = await response.text();
-    const json = (response.headers.get('Content-Type') ?? '').includes('json');
+    const json = /^application\/(problem\+)?json/.test(response.headers.get('Content-Type') ?? '');
     return {
       status: response.status,
       headers: response.headers,
