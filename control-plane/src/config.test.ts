@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeKubeconfig } from '../../test/support/kubeconfig.ts';
 import { readConfig } from './config.ts';
 
 let folder: string;
@@ -9,7 +10,7 @@ let kubeconfig: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'shopyard-config-'));
   kubeconfig = join(folder, 'kubeconfig');
-  writeFileSync(kubeconfig, 'kind: Config');
+  writeKubeconfig(kubeconfig, 'http://127.0.0.1:9');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -58,8 +59,40 @@ test('says which kubeconfig cannot be read', () => {
   expect(result).toMatchObject({
     ok: false,
     problems: [
-      `SHOPYARD_CLUSTER: the kubeconfig ${join(folder, 'absent')} cannot be read (ENOENT).`,
+      expect.stringMatching(/^SHOPYARD_CLUSTER: The kubeconfig .*absent cannot be read: ENOENT/),
     ],
+  });
+});
+
+test.each([
+  ['empty', '', 'cannot be read'],
+  ['no YAML', '{', 'cannot be read'],
+  ['something else', 'hello', 'names no current cluster'],
+  ['without a current context', '{"apiVersion":"v1","kind":"Config"}', 'names no current cluster'],
+])('one sentence about a kubeconfig that is %s', (_what, text, says) => {
+  const damaged = join(folder, 'damaged');
+  writeFileSync(damaged, text);
+  const result = readConfig({ SHOPYARD_CLUSTER: damaged });
+  const problems = result.ok ? [] : result.problems;
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toMatch(/^SHOPYARD_CLUSTER: [^\n]*\.$/);
+  expect(problems[0]).toContain(`${damaged} ${says}`);
+});
+
+test.each(['nonsense', 'ftp://cluster.example.com'])('an API server at %s is none', (server) => {
+  const damaged = join(folder, 'damaged');
+  writeKubeconfig(damaged, server);
+  expect(readConfig({ SHOPYARD_CLUSTER: damaged })).toMatchObject({
+    ok: false,
+    problems: [expect.stringContaining(`SHOPYARD_CLUSTER: The kubeconfig ${damaged} has no`)],
+  });
+});
+
+test('says what is wrong with a number', () => {
+  const settings = { SHOPYARD_CLUSTER: 'practice', PORT: 'http', SHOPYARD_STORE_LIMIT: '0' };
+  expect(readConfig(settings)).toEqual({
+    ok: false,
+    problems: ['PORT: This must be a number.', 'SHOPYARD_STORE_LIMIT: This must be at least 1.'],
   });
 });
 

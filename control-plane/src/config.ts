@@ -8,6 +8,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
+import { connectCluster } from './cluster/connection.ts';
+import { locateDataDir } from './data-dir.ts';
+import { describeIssue } from './describe-issue.ts';
+import { describeError, PlatformError } from './errors.ts';
 
 const port = z.coerce.number().int().min(1).max(65_535);
 const whole = z.coerce.number().int().min(1);
@@ -24,7 +28,13 @@ const Environment = z.object({
     .regex(/^postgres(ql)?:\/\//, 'an address such as postgres://user:password@host/database')
     .optional()
     .describe('Postgres to use; without it an embedded one runs in the data folder'),
-  SHOPYARD_DATA_DIR: z.string().min(1).default('.shopyard').describe('Where state is kept'),
+  SHOPYARD_DATA_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Where state is kept; default: .shopyard, for root in a closed folder /var/lib/shopyard',
+    ),
   SHOPYARD_CLUSTER: z
     .string()
     .min(1)
@@ -113,6 +123,7 @@ export type ClusterKind = 'practice' | 'lab' | 'kubeconfig';
 
 export type Config = Readonly<
   Omit<z.infer<typeof Environment>, 'SHOPYARD_KUBECONFIG' | 'SHOPYARD_SHARD_DIGITS'> & {
+    SHOPYARD_DATA_DIR: string;
     /** What SHOPYARD_CLUSTER comes to. */
     clusterKind: ClusterKind;
     SHOPYARD_PUBLIC_URL: string;
@@ -134,15 +145,15 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const clusterKind = chooseCluster(given);
   const preset = readPreset(clusterKind, given, problems);
-  const parsed = Environment.safeParse({ ...preset, ...given });
+  const parsed = Environment.safeParse({ ...preset, ...given }, { error: describeIssue });
   if (!parsed.success)
     for (const issue of parsed.error.issues)
-      problems.push(`${issue.path.join('.')}: ${issue.message}.`);
+      problems.push(`${issue.path.join('.')}: ${issue.message.replace(/\.$/, '')}.`);
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
 
   const settings = parsed.data;
   const kubeconfig = clusterKind === 'practice' ? null : (settings.SHOPYARD_KUBECONFIG ?? '');
-  if (kubeconfig !== null) checkReadable(kubeconfig, problems);
+  if (kubeconfig !== null) checkKubeconfig(kubeconfig, problems);
   if (
     (settings.SHOPYARD_ARGOCD_WEBHOOK_URL === undefined) !==
     (settings.SHOPYARD_ARGOCD_WEBHOOK_SECRET === undefined)
@@ -169,7 +180,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ConfigResult {
     ok: true,
     config: Object.freeze({
       ...settings,
-      SHOPYARD_DATA_DIR: resolve(settings.SHOPYARD_DATA_DIR),
+      SHOPYARD_DATA_DIR: locateDataDir(settings),
       clusterKind,
       SHOPYARD_KUBECONFIG: kubeconfig,
       SHOPYARD_PUBLIC_URL: new URL(
@@ -221,12 +232,13 @@ function pathOfConnection(env: Readonly<Record<string, string | undefined>>): st
   return join(resolveLabPaths(env).lab, 'connection.json');
 }
 
-function checkReadable(kubeconfig: string, problems: string[]): void {
+/** A wrong one never mends itself: better no start than an observer that sees nothing. */
+function checkKubeconfig(kubeconfig: string, problems: string[]): void {
   try {
-    readFileSync(kubeconfig);
+    connectCluster(kubeconfig).close();
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    problems.push(`SHOPYARD_CLUSTER: the kubeconfig ${kubeconfig} cannot be read (${code}).`);
+    const { hint = '' } = error instanceof PlatformError ? error : {};
+    problems.push(`SHOPYARD_CLUSTER: ${describeError(error)} ${hint}`.trimEnd());
   }
 }
 

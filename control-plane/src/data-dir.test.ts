@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { takeDataDir } from './data-dir.ts';
+import { chooseDataDir, takeDataDir } from './data-dir.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -39,4 +39,12 @@ test('makes its secrets anew when a kill left half of them', () => {
 test('names the setting when the folder cannot be made', () => {
   writeFileSync(join(folder, 'file'), '');
   expect(() => takeDataDir(join(folder, 'file', 'data'))).toThrow(/cannot be used/);
+});
+
+test('is beside the program, except for root in a folder that others may not enter', () => {
+  chmodSync(folder, 0o700);
+  expect(chooseDataDir(folder, false)).toBe(join(folder, '.shopyard'));
+  expect(chooseDataDir(folder, true)).toBe('/var/lib/shopyard');
+  chmodSync(folder, 0o711);
+  expect(chooseDataDir(folder, true)).toBe(join(folder, '.shopyard'));
 });

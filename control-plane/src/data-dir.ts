@@ -4,9 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { describeError, PlatformError } from './errors.ts';
+import { findClosedFolder } from './passage.ts';
 
 export type DataDir = {
   readonly path: string;
@@ -27,6 +28,29 @@ const Secrets = z.object({
   forgeWrite: z.string().min(16).default(made),
   auth: z.string().min(32).default(made),
 });
+
+/** Where state is kept when nothing is set and `.shopyard` cannot be it. */
+const ROOTS_OWN = '/var/lib/shopyard';
+
+/** The folder that the settings come to. */
+export function locateDataDir(settings: {
+  readonly SHOPYARD_DATA_DIR?: string | undefined;
+  readonly DATABASE_URL?: string | undefined;
+}): string {
+  const { SHOPYARD_DATA_DIR: named, DATABASE_URL: database } = settings;
+  // Only the embedded Postgres runs as somebody else.
+  const isForOthers = database === undefined && process.getuid?.() === 0;
+  return named === undefined ? chooseDataDir(process.cwd(), isForOthers) : resolve(named);
+}
+
+/**
+ * `.shopyard` in the folder where we run. Root's home is closed to others, and root's Postgres runs
+ * as another user: there it is a folder of the machine.
+ */
+export function chooseDataDir(folder: string, isRoot: boolean): string {
+  const usual = join(folder, '.shopyard');
+  return isRoot && findClosedFolder(usual, null) !== null ? ROOTS_OWN : usual;
+}
 
 /** Takes the folder; throws PlatformError naming SHOPYARD_DATA_DIR when it cannot be had. */
 export function takeDataDir(path: string): DataDir {

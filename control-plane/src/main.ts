@@ -486,6 +486,7 @@ async function run(): Promise<void> {
     return;
   }
   console.log(`Shopyard is at ${controlPlane.url} (API described at ${controlPlane.url}/api/docs)`);
+  console.log(`Its data is in ${read.config.SHOPYARD_DATA_DIR}`);
   const { firstToken, firstSignIn } = controlPlane;
   if (firstSignIn !== null)
     console.log(

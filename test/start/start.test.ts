@@ -1,11 +1,17 @@
 /** What a person sees when something is in the way of a start: one sentence, and an exit code. */
 import { execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { ApiClient, startControlPlaneProcess } from '../support/control-plane-process.ts';
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import {
+  ApiClient,
+  startControlPlaneProcess,
+  type ControlPlaneProcess,
+} from '../support/control-plane-process.ts';
+import { writeKubeconfig } from '../support/kubeconfig.ts';
 
 const TOP = join(import.meta.dirname, '../..');
 const TOKEN = 'start-test-operator-token';
@@ -17,19 +23,41 @@ beforeEach(async () => {
   await chmod(folder, 0o755);
   kubeconfig = join(folder, 'kubeconfig');
   // Nothing listens there: the control plane starts all the same and says that it cannot see the cluster.
-  await writeFile(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:9' } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    }),
-  );
+  writeKubeconfig(kubeconfig, 'http://127.0.0.1:9');
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+
+// A start takes seconds, and many of them on a busy machine: some tests start three.
+vi.setConfig({ testTimeout: 240_000 });
+
+/** What a test started and a failed expectation would leave. */
+const running: { stop(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((one) => one.stop()));
+  await endPostgres();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(
+  env: Readonly<Record<string, string>>,
+  port: string,
+): Promise<ControlPlaneProcess> {
+  const started = await startControlPlaneProcess({
+    env,
+    port: Number(port),
+    log: join(folder, 'log'),
+  });
+  running.push(started);
+  return started;
+}
+
+/** The folder's Postgres outlives a control plane that was killed. */
+async function endPostgres(): Promise<void> {
+  const pidFile = join(folder, 'data/postgres/data/postmaster.pid');
+  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
+  if (!(pid > 0)) return;
+  process.kill(pid, 'SIGINT');
+  await expect.poll(() => existsSync(pidFile), { timeout: 30_000 }).toBe(false);
+}
 
 async function findFreePort(): Promise<number> {
   const server = createServer();
@@ -58,7 +86,7 @@ function runMain(env: Record<string, string>): Promise<Ending> {
     execFile(
       process.execPath,
       ['control-plane/src/main.ts'],
-      { cwd: TOP, env: { PATH: process.env.PATH ?? '', HOME: folder, ...env }, timeout: 30_000 },
+      { cwd: TOP, env: { PATH: process.env.PATH ?? '', HOME: folder, ...env }, timeout: 60_000 },
       (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code), said: `${stdout}${stderr}` }),
     );
@@ -83,7 +111,7 @@ test('the lab is named and is not up', async () => {
 
 test('the kubeconfig cannot be read', async () => {
   const settings = { ...(await describeSettings()), SHOPYARD_CLUSTER: join(folder, 'absent') };
-  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: the kubeconfig .*ENOENT/, 2);
+  expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: The kubeconfig .*ENOENT/, 2);
 });
 
 test.each(['PORT', 'SHOPYARD_FORGE_PORT'])('%s is taken', async (name) => {
@@ -118,35 +146,27 @@ test('the data folder cannot be made', async () => {
 
 test('without a token the first start makes one up, prints it once, and it works', async () => {
   const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
-  const log = join(folder, 'log');
-  const first = await startControlPlaneProcess({ env, port: Number(PORT), log });
-  const printed = await readFile(log, 'utf8');
+  const first = await start(env, PORT);
+  const printed = await readFile(join(folder, 'log'), 'utf8');
+  expect(printed).toContain(`Its data is in ${join(folder, 'data')}`);
   const token = /shown once: (\S+)/.exec(printed)?.[1] ?? '';
   expect((await new ApiClient(first.url, token).call('GET', '/api/stores')).status).toBe(200);
   expect(await first.stop()).toBe(0);
 
-  const second = await startControlPlaneProcess({ env, port: Number(PORT), log });
+  const second = await start(env, PORT);
   expect((await new ApiClient(second.url, token).call('GET', '/api/stores')).status).toBe(200);
   // Killed, it leaves Postgres behind; the next start adopts it and goes on with the same data.
   await second.kill();
-  const third = await startControlPlaneProcess({
-    env: { ...env, SHOPYARD_BOOTSTRAP_TOKEN: TOKEN },
-    port: Number(PORT),
-    log,
-  });
+  const third = await start({ ...env, SHOPYARD_BOOTSTRAP_TOKEN: TOKEN }, PORT);
   expect((await new ApiClient(third.url, token).call('GET', '/api/stores')).status).toBe(200);
   expect((await new ApiClient(third.url, TOKEN).call('GET', '/api/stores')).status).toBe(401);
   expect(await third.stop()).toBe(0);
-  expect((await readFile(log, 'utf8')).split('shown once')).toHaveLength(2);
+  expect((await readFile(join(folder, 'log'), 'utf8')).split('shown once')).toHaveLength(2);
 });
 
 test('a second control plane on the same folder is refused, by name of the first', async () => {
   const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
-  const first = await startControlPlaneProcess({
-    env,
-    port: Number(PORT),
-    log: join(folder, 'log'),
-  });
+  const first = await start(env, PORT);
   const settings = { ...env, PORT: String(await findFreePort()) };
   expectSentence(await runMain(settings), new RegExp(`process ${first.pid}`));
   expect(await first.stop()).toBe(0);
@@ -160,6 +180,8 @@ test('Ctrl-C ends it in seconds, with open event streams, and leaves no process 
     env: { PATH: process.env.PATH ?? '', HOME: folder, ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  running.push({ stop: () => (child.kill('SIGTERM'), ended) });
   await new Promise((resolve) => child.stdout.once('data', resolve));
   const stream = await fetch(`http://127.0.0.1:${PORT}/api/events`, {
     headers: { authorization: `Bearer ${TOKEN}` },
@@ -167,8 +189,7 @@ test('Ctrl-C ends it in seconds, with open event streams, and leaves no process 
   expect(stream.status).toBe(200);
   const asked = performance.now();
   child.kill('SIGINT');
-  const code = await new Promise((resolve) => child.once('exit', resolve));
-  expect(code).toBe(0);
+  expect(await ended).toBe(0);
   expect(performance.now() - asked).toBeLessThan(8_000);
   await expect(readFile(join(folder, 'data/postgres/data/postmaster.pid'))).rejects.toThrow();
 });

@@ -56,6 +56,7 @@ export async function startControlPlaneProcess(options: {
     );
   } catch (error) {
     child.kill('SIGTERM'); // not ready in time: nobody else would end it
+    await ended;
     throw error;
   }
   if (hasEnded(child)) throw new Error(`the control plane ended at once; see ${options.log}`);

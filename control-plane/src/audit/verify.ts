@@ -7,8 +7,8 @@
  * SHOPYARD_BRANCH as the control plane does.
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { takeDataDir } from '../data-dir.ts';
+import { join } from 'node:path';
+import { locateDataDir, takeDataDir } from '../data-dir.ts';
 import { startEmbeddedPostgres } from '../db/embedded.ts';
 import { openDatabase } from '../db/open.ts';
 import { describeError, PlatformError } from '../errors.ts';
@@ -19,7 +19,7 @@ import { checkAuditTable } from './check-table.ts';
 async function run(): Promise<number> {
   await using cleanup = new AsyncDisposableStack();
   const { env } = process;
-  const dataDir = resolve(env.SHOPYARD_DATA_DIR ?? '.shopyard');
+  const dataDir = locateDataDir(env);
   // An anchor's row is there before its commit is: commits are read first.
   const anchors = await readAuditAnchors(
     locateRepository(join(dataDir, 'forge')),

@@ -34,26 +34,36 @@ export function connectCluster(kubeconfig: string | null): ClusterConnection {
   } catch (error) {
     throw new PlatformError(
       'kubeconfig_unreadable',
-      `The kubeconfig ${kubeconfig ?? 'of this pod'} cannot be read: ${describeError(error)}`,
+      `The kubeconfig ${kubeconfig ?? 'of this pod'} cannot be read: ${describeError(error).split('\n')[0] ?? ''}.`,
       {
         hint: 'Give the path of a kubeconfig file that this user may read.',
-        field: 'SHOPYARD_KUBECONFIG',
+        field: 'SHOPYARD_CLUSTER',
         cause: error,
       },
     );
   }
-  return connect(config);
+  return connect(config, kubeconfig ?? undefined);
 }
 
-/** Connects by a KubeConfig made elsewhere. */
-export function connect(config: KubeConfig): ClusterConnection {
+/**
+ * Connects by a KubeConfig made elsewhere.
+ * @param path its file, for messages
+ */
+export function connect(config: KubeConfig, path?: string): ClusterConnection {
   const cluster = config.getCurrentCluster();
+  const named = path === undefined ? 'The kubeconfig' : `The kubeconfig ${path}`;
   if (cluster === null)
-    throw new PlatformError('kubeconfig_unreadable', 'The kubeconfig names no current cluster.', {
+    throw new PlatformError('kubeconfig_unreadable', `${named} names no current cluster.`, {
       hint: 'Set its current-context.',
-      field: 'SHOPYARD_KUBECONFIG',
+      field: 'SHOPYARD_CLUSTER',
     });
-  const base = new URL(cluster.server);
+  const base = URL.parse(cluster.server);
+  if (base === null || !['http:', 'https:'].includes(base.protocol))
+    throw new PlatformError(
+      'kubeconfig_unreadable',
+      `${named} has no address of an API server in its current cluster (${cluster.server}).`,
+      { field: 'SHOPYARD_CLUSTER' },
+    );
   const secure = base.protocol === 'https:';
   const prefix = base.pathname.replace(/\/$/, '');
   let agent: { readonly key: string; readonly agent: http.Agent } | null = null;

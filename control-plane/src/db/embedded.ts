@@ -62,7 +62,7 @@ export async function startEmbeddedPostgres(
   await mkdir(root, { recursive: true, mode: 0o755 });
   const user = process.getuid?.() === 0 ? await findPostgresUser() : null;
   if (user !== null) {
-    await refuseClosedParent(root, user);
+    refuseClosedParent(root, user);
     await chown(root, user.uid, user.gid);
     program = await openProgram(program, user, options.copies ?? COPIES);
   }
@@ -173,7 +173,7 @@ async function findProgram(): Promise<string> {
  * a copy, made once per version.
  */
 async function openProgram(program: string, user: User, copies: string): Promise<string> {
-  if ((await findClosedFolder(join(program, 'bin', 'initdb'), user)) === null) return program;
+  if (findClosedFolder(join(program, 'bin', 'initdb'), user) === null) return program;
   try {
     const copy = join(copies, await nameVersion(program));
     await mkdir(copies, { recursive: true, mode: 0o755 });
@@ -231,8 +231,8 @@ async function findPostgresUser(): Promise<User> {
 }
 
 /** Postgres runs as another user here: every folder above must let that user pass. */
-async function refuseClosedParent(folder: string, user: User): Promise<void> {
-  const closed = await findClosedFolder(folder, user);
+function refuseClosedParent(folder: string, user: User): void {
+  const closed = findClosedFolder(folder, user);
   if (closed === null) return;
   throw new PlatformError(
     'data_dir_closed',
