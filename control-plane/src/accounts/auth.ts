@@ -81,6 +81,8 @@ export function createAuth(options: AuthOptions) {
       ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
       database: { generateId: ({ model }) => ids.account(PREFIXES[model] ?? 'row') },
     },
+    // Where the provider's answer cannot be understood at all: nowhere else to go back to.
+    onAPIError: { errorURL: `${publicUrl}/sign-in` },
     // One limiter for all ways in, per address and per account: attempts.ts.
     rateLimit: { enabled: false },
     user: {
@@ -91,6 +93,9 @@ export function createAuth(options: AuthOptions) {
       },
       validateUserInfo: async ({ user, source }) => {
         if (source.action !== 'create-user') return;
+        // Whoever may claim any address there would get anybody's invitation here.
+        if (source.oauth !== undefined && user.emailVerified !== true)
+          return { error: 'email_not_verified' };
         if (typeof user.email === 'string' && (await options.isExpected(user.email))) return;
         return { error: 'not_invited' };
       },
@@ -105,7 +110,6 @@ export function createAuth(options: AuthOptions) {
     },
     account: {
       modelName: 'accounts',
-      encryptOAuthTokens: true,
       updateAccountOnSignIn: false,
     },
     verification: { modelName: 'verifications', storeIdentifier: 'hashed' },
@@ -123,6 +127,15 @@ export function createAuth(options: AuthOptions) {
           }),
     },
     databaseHooks: {
+      account: {
+        create: {
+          // Nothing is asked of the provider later on: what it gave is not kept.
+          before: (account) =>
+            Promise.resolve({
+              data: { ...account, accessToken: null, refreshToken: null, idToken: null },
+            }),
+        },
+      },
       session: {
         create: {
           // Who has just been asked by the provider need not be asked again: there is no password.
