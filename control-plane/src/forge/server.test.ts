@@ -1,11 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request as sendRequest } from 'node:http';
 import type { ClientRequest } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   encodeBlob,
   encodeCommit,
@@ -391,10 +398,14 @@ describe('our writer’s push, taken without receive-pack', () => {
 describe('starting and stopping', () => {
   test('a taken port is told with the setting to change', async () => {
     const { port } = new URL(server.forge.remote.url);
+    const failing = mkdtempSync(join(server.dir, 'tmp-'));
+    vi.stubEnv('TMPDIR', failing);
+    onTestFinished(() => void vi.unstubAllEnvs());
     await expect(startTestForge({ port: Number(port) })).rejects.toMatchObject({
       code: 'port_taken',
       field: 'SHOPYARD_FORGE_PORT',
     });
+    expect(readdirSync(failing)).toEqual([]); // the test's own folder goes with it
   });
 
   test('without git it says what to install', async () => {
@@ -435,25 +446,28 @@ describe('starting and stopping', () => {
   });
 
   test('locks that a killed push left are removed, those of a living one are not', async () => {
-    await push(server, file('a'));
-    await server.forge.stop();
-    const { repositoryDir } = server.forge;
+    const said: string[] = [];
+    await using forgotten = await startTestForge({
+      log: { info: (message) => said.push(message), warn: () => undefined },
+    });
+    await push(forgotten, file('a'));
+    await forgotten.forge.stop();
+    const { repositoryDir } = forgotten.forge;
     const lock = join(repositoryDir, 'refs', 'heads', 'main.lock');
     writeFileSync(lock, '');
     writeFileSync(join(repositoryDir, 'packed-refs.lock'), '');
     mkdirSync(join(repositoryDir, 'objects', 'tmp_objdir-incoming-abc'));
     const holder = spawn('sleep', ['600'], { cwd: repositoryDir });
     await once(holder, 'spawn');
-    const starting = server.forge.start();
-    const early = await Promise.race([
-      starting.then(() => 'started'),
-      new Promise((done) => setTimeout(done, 700, 'waiting')),
-    ]);
-    expect(early).toBe('waiting');
+    const starting = forgotten.forge.start();
+    await expect
+      .poll(() => said.join(), { timeout: 10_000 })
+      .toContain('waiting for another process');
+    expect(existsSync(lock)).toBe(true);
     holder.kill();
     await starting;
-    await push(server, file('b'));
-    expect(server.git(['ls-tree', '--name-only', 'main'])).toBe('a\nb\n');
+    await push(forgotten, file('b'));
+    expect(forgotten.git(['ls-tree', '--name-only', 'main'])).toBe('a\nb\n');
     expect(
       readdirSync(join(repositoryDir, 'objects')).filter((name) => name.startsWith('tmp')),
     ).toEqual([]);

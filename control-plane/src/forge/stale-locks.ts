@@ -27,7 +27,7 @@ export async function removeStaleLocks(
 ): Promise<void> {
   const found = await findLeftovers(repository);
   if (found.length === 0) return;
-  const isListed = await waitForProcesses(repository);
+  const isListed = await waitForProcesses(repository, log);
   for (const path of found) {
     if (!isListed && !(await isOld(path))) continue;
     await rm(path, { recursive: true, force: true });
@@ -49,12 +49,18 @@ async function isOld(path: string): Promise<boolean> {
 }
 
 /** False when this system does not tell which processes work where. */
-async function waitForProcesses(repository: string): Promise<boolean> {
+async function waitForProcesses(
+  repository: string,
+  log: { info(message: string): void },
+): Promise<boolean> {
   const deadline = Date.now() + PATIENCE_MS;
+  let isTold = false;
   for (;;) {
     const isUsed = await isWorkedIn(repository);
     if (isUsed === null) return false;
     if (!isUsed) return true;
+    if (!isTold) log.info('waiting for another process to leave the repository');
+    isTold = true;
     if (Date.now() > deadline) {
       throw new PlatformError(
         'repository_busy',

@@ -72,7 +72,13 @@ export async function startTestForge(
     log: { info: () => undefined, warn: (message) => warnings.push(message) },
     ...options,
   });
-  await forge.start();
+  const clear = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    await forge.start();
+  } catch (error) {
+    clear();
+    throw error;
+  }
   let clones = 0;
   return {
     forge,
@@ -84,7 +90,7 @@ export async function startTestForge(
       await openBranch({ remote, dir: join(dir, clone ?? `clone-${String((clones += 1))}`) }),
     async [Symbol.asyncDispose]() {
       await forge.stop();
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+      clear();
     },
   };
 }
