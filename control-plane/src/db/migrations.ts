@@ -5,6 +5,7 @@
 import { sql, type Migration } from 'kysely';
 import { accountsMigration } from './accounts-migration.ts';
 import { auditMigration } from './audit-migration.ts';
+import { mailsMigration } from './mails-migration.ts';
 import { readsMigration } from './reads-migration.ts';
 
 const first: Migration = {
@@ -157,9 +158,20 @@ const first: Migration = {
   },
 };
 
+/** Looked for by every tick of the observer, among all tenants there ever were. */
+const unseenTenants: Migration = {
+  async up(db) {
+    await sql`
+      create index tenant_clusters_unseen on tenant_clusters (cluster) where seen_at is null
+    `.execute(db);
+  },
+};
+
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
   '002-accounts': accountsMigration,
   '003-audit': auditMigration,
   '004-reads': readsMigration,
+  '005-mails': mailsMigration,
+  '005-unseen-tenants': unseenTenants,
 };

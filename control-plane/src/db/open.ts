@@ -2,6 +2,7 @@
  * Opens the database: pool, Kysely, migrations. Every process of the product goes through here.
  * What is opened works as the role of roles.ts; only `migrate` works as the owner of the schema.
  */
+import { Socket } from 'node:net';
 import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { PlatformError, describeError } from '../errors.ts';
@@ -12,6 +13,14 @@ import type { Database } from './schema.ts';
 export type Db = Kysely<Database>;
 export type Tx = Transaction<Database>;
 
+/** The longest that a statement, or a transaction between two, may take: a minute. */
+const STATEMENT_SECONDS = 60;
+/**
+ * A connection on which nothing has moved for so long is given up, statement or not: the network may
+ * be gone without a word, and TCP alone tells after a quarter of an hour.
+ */
+const SILENCE_MS = (STATEMENT_SECONDS + 15) * 1_000;
+
 type TypeId = Parameters<typeof pg.types.getTypeParser>[0];
 
 /**
@@ -19,17 +28,47 @@ type TypeId = Parameters<typeof pg.types.getTypeParser>[0];
  * counters far below 2^53.
  * @param url `postgres://…`
  * @param options.poolSize connections held at most; default 10
+ * @param options.silenceMs when a connection is given up on which nothing moves; default 75 s
  */
-export function openDatabase(url: string, options: { poolSize?: number } = {}): Db {
-  // As part of connecting: a connection that cannot take the role is none.
-  return connect({ url, poolSize: options.poolSize ?? 10, startup: `-c role=${APP_ROLE}` });
+export function openDatabase(
+  url: string,
+  options: { poolSize?: number; silenceMs?: number } = {},
+): Db {
+  const limit = `${STATEMENT_SECONDS}s`;
+  const settings = [
+    // As part of connecting: a connection that cannot take the role is none.
+    `role=${APP_ROLE}`,
+    `statement_timeout=${limit}`,
+    // Its locks are free again even when the server does not hear of our end.
+    `idle_in_transaction_session_timeout=${limit}`,
+  ];
+  return connect({
+    url,
+    poolSize: options.poolSize ?? 10,
+    startup: settings.map((one) => `-c ${one}`).join(' '),
+    silenceMs: options.silenceMs ?? SILENCE_MS,
+  });
 }
 
-function connect(options: { url: string; poolSize: number; startup?: string }): Db {
+/** @param options.silenceMs 0: never; a migration takes as long as it takes */
+function connect(options: {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly startup?: string;
+  readonly silenceMs: number;
+}): Db {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize,
     ...(options.startup === undefined ? {} : { options: options.startup }),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 15_000,
+    stream: () => {
+      const socket = new Socket();
+      return socket.setTimeout(options.silenceMs, () =>
+        socket.destroy(new Error('Connection terminated: nothing was heard for too long')),
+      );
+    },
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
     application_name: 'shopyard',
@@ -40,8 +79,10 @@ function connect(options: { url: string; poolSize: number; startup?: string }): 
           : (pg.types.getTypeParser(oid, format) as (value: string) => unknown),
     },
   });
-  // An idle connection that dies (Postgres restarted) is replaced on the next query.
+  // A connection that dies (Postgres restarted) is replaced on the next query. Who was using it is
+  // told by their query; the event is for nobody, and unheard it would end the process.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
@@ -70,7 +111,7 @@ async function checkAnswers(db: Db): Promise<void> {
  * several processes at once: Kysely holds a lock.
  */
 export async function migrate(url: string): Promise<void> {
-  const owner = connect({ url, poolSize: 2 });
+  const owner = connect({ url, poolSize: 2, silenceMs: 0 });
   try {
     await checkAnswers(owner);
     await ensureAppRole(owner);
