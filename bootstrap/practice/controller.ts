@@ -474,6 +474,7 @@ export class Controller {
       onApplied: (applied) => this.#remember(name, { applied }),
       workload: this.#openWorkload(app, release),
       faults,
+      seconds: () => pace.seconds(),
       pause: (seconds) => pace.wait(seconds, signal),
       progress: operation,
     });

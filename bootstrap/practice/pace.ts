@@ -3,6 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 export type Pace = {
   now(): Date;
+  /** A clock that counts the lab's seconds. */
+  seconds(): number;
   /** Waits that many of the lab's seconds; rejects when the signal ends it. */
   wait(seconds: number, signal: AbortSignal): Promise<void>;
   /** Milliseconds that so many of the lab's seconds take here. */
@@ -14,6 +16,7 @@ export function createPace(speed: number): Pace {
   const measure = (seconds: number): number => (seconds * 1_000) / speed;
   return {
     now: () => new Date(),
+    seconds: () => (performance.now() / 1_000) * speed,
     wait: (seconds, signal) => pause(measure(seconds), undefined, { signal }),
     measure,
   };

@@ -31,6 +31,8 @@ export async function applyChart(options: {
   readonly onApplied: (applied: Applied) => void;
   readonly workload: Workload;
   readonly faults: Faults;
+  /** Counts the lab's seconds. */
+  readonly seconds: () => number;
   /** Waits that many of the lab's seconds; rejects when the sync is ended. */
   readonly pause: (seconds: number) => Promise<void>;
   readonly progress: Progress;
@@ -40,7 +42,7 @@ export async function applyChart(options: {
   const pause = (seconds: number): Promise<void> =>
     options.pause(has('slow') ? seconds * SLOWNESS : seconds);
   const canPull = (part: Part): boolean => !has('image') && workload.hasImage(part);
-  const describe = (resource: Pick<Resource, 'group' | 'kind' | 'name'>) => ({
+  const describe = (resource: Named) => ({
     group: resource.group,
     version: 'v1',
     kind: resource.kind,
@@ -48,7 +50,7 @@ export async function applyChart(options: {
     namespace: workload.namespace,
     syncPhase: 'Sync' as const,
   });
-  const refuse = (resource: Pick<Resource, 'group' | 'kind' | 'name'>, message: string): void =>
+  const refuse = (resource: Named, message: string): void =>
     progress.record({ ...describe(resource), status: 'SyncFailed', message });
   let applied = options.applied;
 
@@ -66,9 +68,10 @@ export async function applyChart(options: {
     workload.start(part, canPull(part));
     result('Running', `job.batch/${part.name} created`);
     progress.report(`waiting for completion of ${about}`);
-    for (let waited = 0; !canPull(part); waited += 1) {
+    const deadline = options.seconds() + (JOB_DEADLINES[part.name] ?? 150);
+    while (!canPull(part)) {
       workload.move(part, 'unpullable');
-      if (waited >= (JOB_DEADLINES[part.name] ?? 150)) {
+      if (options.seconds() >= deadline) {
         const message = 'Job was active longer than specified deadline';
         workload.endJob(part, message);
         result('Failed', message);
@@ -108,6 +111,8 @@ export async function applyChart(options: {
     refuse({ group: '', kind: 'Namespace', name: workload.namespace }, message);
     return { ok: false, message: `one or more synchronization tasks are not valid: ${message}` };
   }
+  const wanted = new Set(waves.flatMap((wave) => wave.resources.map(nameResource)));
+  let leftovers = Object.keys(applied).filter((name) => !wanted.has(name));
   await pause(0.8);
   for (const { wave, seconds, resources, part } of waves) {
     const changed = resources.filter(
@@ -134,13 +139,19 @@ export async function applyChart(options: {
       applied = { ...applied, [nameResource(resource)]: printResource(resource, release) };
     }
     options.onApplied(applied);
+    // What a plan leaves over goes first, in the reverse order of waves: the former quota, then the rest.
+    const [last, ...first] = leftovers.map(readResource);
+    leftovers = [];
     if (wave < LAST_WAVE)
-      progress.report(describeWait(changed), wave === -3 ? 'Healthy' : undefined);
+      progress.report(describeWait([...first, ...changed]), wave === -3 ? 'Healthy' : undefined);
+    if (last !== undefined) {
+      await pause(2);
+      progress.report(describeWait([last]));
+    }
     const isStarted = changed.some(({ kind }) => kind === part?.kind);
     if (part !== undefined && isStarted) await bringUp(part, seconds);
     else await pause(seconds);
   }
-  const wanted = new Set(waves.flatMap((wave) => wave.resources.map(nameResource)));
   options.onApplied(
     Object.fromEntries(Object.entries(applied).filter(([name]) => wanted.has(name))),
   );
@@ -152,6 +163,7 @@ export async function applyChart(options: {
 const KIND_ORDER = [
   'Namespace',
   'NetworkPolicy',
+  'ResourceQuota',
   'LimitRange',
   'ServiceAccount',
   'PersistentVolumeClaim',
@@ -159,8 +171,16 @@ const KIND_ORDER = [
   'Service',
 ];
 
-function describeWait(resources: readonly Resource[]): string {
-  const place = ({ kind }: Resource): number =>
+type Named = Pick<Resource, 'group' | 'kind' | 'name'>;
+
+/** What is left over is of the core group: a plan's quota and limits. */
+function readResource(key: string): Named {
+  const [kind = '', name = ''] = key.split('/');
+  return { group: '', kind, name };
+}
+
+function describeWait(resources: readonly Named[]): string {
+  const place = ({ kind }: Named): number =>
     KIND_ORDER.includes(kind) ? KIND_ORDER.indexOf(kind) : KIND_ORDER.length;
   const [first] = resources.toSorted((a, b) => place(a) - place(b));
   const more = resources.length > 1 ? ` and ${resources.length - 1} more resources` : '';

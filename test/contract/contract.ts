@@ -165,21 +165,51 @@ export function testContract(open: () => Promise<Subject>): void {
         observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
       },
     }));
-    const tenant = { ...address, cluster: subject.cluster, tenantId, tenant: 'contract' };
-    await subject.commit('Add the tenant', [renderTenant(sources, tenant)]);
-    await vi.waitFor(
+    await subject.commit('Add the tenant', [writeProject(project, {})]);
+    await untilProject(project, 200);
+  }, 120_000);
+
+  // Also what a failed test left: a lab is others', too.
+  afterAll(async () => {
+    for (const spec of [store('store'), store('image')]) {
+      const application = `${tenantId}-${spec.name}`;
+      if (sight.get(application) === undefined) continue;
+      await subject.commit('Release', write(spec, 'release'));
+      await sight.until(application, subject.allow(60), { guarded: false });
+      await subject.commit('Remove', write(spec, 'remove'));
+      await sight.untilGone(application, subject.allow(240));
+    }
+    const { path } = writeProject(project, {});
+    await subject.commit('Remove the tenant', [{ path, content: null }]);
+    await untilProject(project, 404);
+    await sight.close();
+    await subject.close();
+  }, 600_000);
+
+  /** The tenant's project, without the guard that a tenant's has. */
+  const writeProject = (name: string, spec: object): FileChange => {
+    const { path, content } = renderTenant(sources, {
+      repositoryUrl: subject.repositoryUrl,
+      branch: 'main',
+      cluster: subject.cluster,
+      tenantId,
+      tenant: 'contract',
+    });
+    const file = z.looseObject({ spec: object }).parse(parse(String(content)));
+    const metadata = { name, namespace: 'argocd' };
+    return {
+      path: path.replace(tenantId, name),
+      content: stringify({ ...file, metadata, spec: { ...file.spec, ...spec } }),
+    };
+  };
+  const untilProject = (name: string, status: number): Promise<void> =>
+    vi.waitFor(
       async () => {
-        const path = `/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/${project}`;
-        expect((await ask(path)).status).toBe(200);
+        const path = `/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/${name}`;
+        expect((await ask(path)).status).toBe(status);
       },
       { timeout: subject.allow(60), interval: 50 },
     );
-  }, 120_000);
-
-  afterAll(async () => {
-    await sight.close();
-    await subject.close();
-  });
 
   const ask = async (path: string): Promise<{ status: number; body: string }> => {
     const answer = await subject.connection.get(path, AbortSignal.timeout(10_000));
@@ -424,10 +454,6 @@ export function testContract(open: () => Promise<Subject>): void {
     const syncs = tellSyncs(sight.traceOf(name('image')));
     expect(syncs[0]).toEqual(failed);
     expect(syncs[1]).toEqual(repaired);
-    await subject.commit('Release', write(spec, 'release'));
-    await sight.until(name('image'), subject.allow(60), { guarded: false });
-    await subject.commit('Remove', write(spec, 'remove'));
-    await sight.untilGone(name('image'), subject.allow(90));
   }, 600_000);
 
   test('what Argo CD refuses, it refuses for these reasons', async () => {
@@ -490,32 +516,9 @@ export function testContract(open: () => Promise<Subject>): void {
         /resource :Namespace is not permitted in project tenant-[a-z0-9]{6}-poor/,
       ],
     ];
-    const tenant = renderTenant(sources, {
-      repositoryUrl: subject.repositoryUrl,
-      branch: 'main',
-      cluster: subject.cluster,
-      tenantId,
-      tenant: 'contract',
-    });
-    const poor = parse(String(tenant.content)) as { metadata: object; spec: object };
-    const poorPath = tenant.path.replace('.yaml', '-poor.yaml');
-    await subject.commit('Add a project that allows no namespace', [
-      {
-        path: poorPath,
-        content: stringify({
-          ...poor,
-          metadata: { name: `${project}-poor`, namespace: 'argocd' },
-          spec: { ...poor.spec, clusterResourceWhitelist: [] },
-        }),
-      },
-    ]);
-    await vi.waitFor(
-      async () => {
-        const path = `/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/${project}-poor`;
-        expect((await ask(path)).status).toBe(200);
-      },
-      { timeout: subject.allow(60), interval: 50 },
-    );
+    const poor = writeProject(`${project}-poor`, { clusterResourceWhitelist: [] });
+    await subject.commit('Add a project that allows no namespace', [poor]);
+    await untilProject(`${project}-poor`, 200);
     const specs = refusals.map(([scenario, changes]) => ({ spec: store(scenario), changes }));
     await subject.commit(
       'Create what is refused',
@@ -531,7 +534,8 @@ export function testContract(open: () => Promise<Subject>): void {
       specs.flatMap(({ spec }) => write(spec, 'remove')),
     );
     for (const [scenario] of refusals) await sight.untilGone(name(scenario), subject.allow(90));
-    await subject.commit('Remove the project', [{ path: poorPath, content: null }]);
+    await subject.commit('Remove the project', [{ path: poor.path, content: null }]);
+    await untilProject(`${project}-poor`, 404);
   }, 300_000);
 
   /** The placeholder of a shard's folder, as the cluster's layout has it. */
