@@ -1,7 +1,7 @@
 /**
  * The portal's server side: who asks, what may be seen without a session, and the way to the API.
  * A server-side `fetch('/api…')` goes to the control plane as the visitor: with their cookies,
- * their origin and their address; cookies that the API sets travel back to the browser.
+ * their origin, their browser and their address; cookies that the API sets travel back to the browser.
  */
 import { redirect } from '@sveltejs/kit';
 import type { Handle, HandleFetch, HandleServerError } from '@sveltejs/kit/hooks';
@@ -46,8 +46,10 @@ export const handleFetch: HandleFetch = async ({ event, request, fetch }) => {
   headers.set('Origin', event.url.origin);
   headers.set('X-Forwarded-For', event.getClientAddress());
   headers.set('X-Shopyard-Portal', SHOPYARD_PORTAL_SECRET);
-  const cookie = event.request.headers.get('cookie');
-  if (cookie !== null) headers.set('Cookie', cookie);
+  for (const name of ['Cookie', 'User-Agent']) {
+    const value = event.request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
   const response = await globalThis.fetch(`${SHOPYARD_API_URL}${url.pathname}${url.search}`, {
     method: request.method,
     headers,

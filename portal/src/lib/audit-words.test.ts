@@ -22,9 +22,12 @@ describe('describeAct', () => {
       { action: 'invitation.create', detail: { email: 'bo@north.example', role: 'member' } },
       'Invited bo@north.example as member',
     ],
-    [{ action: 'store.delete', store: { id: 'st_1', name: 'lantern' } }, 'Deleted lantern'],
-    [{ action: 'store.delete', store: { id: 'st_1', name: null } }, 'Deleted st_1'],
-    [{ action: 'reveal' }, 'Revealed the admin login of a store'],
+    [
+      { action: 'store.delete', store: { id: 'st_1', name: 'lantern' } },
+      'Deleted the store lantern',
+    ],
+    [{ action: 'store.delete', store: { id: 'st_1', name: null } }, 'Deleted the store st_1'],
+    [{ action: 'reveal' }, 'Revealed an admin login'],
     [{ action: 'limits' }, 'Changed the limits of north'],
     [{ action: 'moon.landing' }, 'moon.landing'],
   ])('%j is “%s”', (change: Partial<AuditEntry>, words) =>
@@ -32,11 +35,10 @@ describe('describeAct', () => {
   );
 });
 
-test('filters are named without what only an entry knows', () => {
-  const titles = new Map(ACTIONS.map(({ action, title }) => [action, title]));
-  expect(titles.get('invitation.create')).toBe('Invited somebody');
-  expect(titles.get('store.create')).toBe('Made a store');
-  expect([...titles.values()].some((title) => title.includes('{'))).toBe(false);
+test('every act can be filtered by, in words of its own', () => {
+  const titles = ACTIONS.map(({ title }) => title);
+  expect(new Set(titles).size).toBe(titles.length);
+  expect(titles.some((title) => title.includes('{'))).toBe(false);
 });
 
 test('somebody without a name is told by what they are', () => {

@@ -7,52 +7,43 @@ import type { AuditEntry } from './shapes.ts';
 
 type Detail = AuditEntry['detail'];
 
-/** Acts by name, in the order they are offered as a filter. `{…}` stands for what is on record. */
-const ACTS: Readonly<Record<string, string>> = {
-  'sign-in': 'Signed in',
-  'sign-in-failed': 'Failed to sign in',
-  'sign-out': 'Signed out',
-  'sign-up': 'Made an account',
-  'session.end': 'Signed a browser out',
-  'password.change': 'Changed their password',
-  'password.reset': 'Set a new password by a link',
-  'password-link': 'Made a password link for {email}',
-  'store.create': 'Made {store}',
-  'store.update': 'Changed {store}',
-  'store.retry': 'Retried {store}',
-  'store.delete': 'Deleted {store}',
-  reveal: 'Revealed the admin login of {store}',
-  'token.create': 'Made the API token {name}',
-  'token.revoke': 'Revoked the API token {name}',
-  'invitation.create': 'Invited {email} as {role}',
-  'invitation.cancel': 'Withdrew the invitation of {email}',
-  'invitation.accept': 'Accepted an invitation as {role}',
-  'member.change': 'Made {email} {role}',
-  'member.remove': 'Removed {email}',
-  'tenant.create': 'Made the tenant {name}',
-  limits: 'Changed the limits of {tenant}',
-};
-
-/** What stands for what is not on record. */
-const GENERAL: Readonly<Record<string, string>> = {
-  store: 'a store',
-  email: 'somebody',
-  role: 'a role',
-  name: 'something',
-  tenant: 'a tenant',
+/**
+ * Acts by name, in the order they are offered as a filter: in general, and with what is on record
+ * in the place of `{…}`.
+ */
+const ACTS: Readonly<Record<string, readonly [general: string, words: string]>> = {
+  'store.create': ['Made a store', 'Made the store {store}'],
+  'store.update': ['Changed a store', 'Changed the store {store}'],
+  'store.retry': ['Retried a store', 'Retried the store {store}'],
+  'store.delete': ['Deleted a store', 'Deleted the store {store}'],
+  reveal: ['Revealed an admin login', 'Revealed the admin login of {store}'],
+  'sign-in': ['Signed in', 'Signed in'],
+  'sign-in-failed': ['Failed to sign in', 'Failed to sign in'],
+  'sign-out': ['Signed out', 'Signed out'],
+  'sign-up': ['Made an account', 'Made an account'],
+  'session.end': ['Signed a browser out', 'Signed a browser out'],
+  'password.change': ['Changed a password', 'Changed their password'],
+  'password.reset': ['Set a password by a link', 'Set a new password by a link'],
+  'password-link': ['Made a password link', 'Made a password link for {email}'],
+  'token.create': ['Made an API token', 'Made the API token {name}'],
+  'token.revoke': ['Revoked an API token', 'Revoked the API token {name}'],
+  'invitation.create': ['Invited somebody', 'Invited {email} as {role}'],
+  'invitation.cancel': ['Withdrew an invitation', 'Withdrew the invitation of {email}'],
+  'invitation.accept': ['Accepted an invitation', 'Accepted an invitation as {role}'],
+  'member.change': ['Changed a role', 'Gave {email} the role {role}'],
+  'member.remove': ['Removed a member', 'Removed {email}'],
+  'tenant.create': ['Made a tenant', 'Made the tenant {name}'],
+  limits: ['Changed limits', 'Changed the limits of {tenant}'],
+  'audit.export': ['Exported the record', 'Exported the record'],
 };
 
 /** What one can filter by. */
 export const ACTIONS: readonly { readonly action: string; readonly title: string }[] =
-  Object.entries(ACTS).map(([action, words]) => ({
-    action,
-    title: fill(words.replace(/ ((as|for|of) \{\w+\}|\{name\})$/, ''), {}),
-  }));
+  Object.entries(ACTS).map(([action, [title]]) => ({ action, title }));
 
-/** “Invited ada@example.com as member”. */
+/** “Invited ada@example.com as member”; in general words when that is not on record. */
 export function describeAct(entry: AuditEntry): string {
-  const words = ACTS[entry.action];
-  if (words === undefined) return entry.action;
+  const [general, words] = ACTS[entry.action] ?? [entry.action, entry.action];
   const values: Readonly<Record<string, string | null>> = {
     store: entry.store === null ? null : (entry.store.name ?? entry.store.id),
     tenant: entry.tenant,
@@ -60,11 +51,9 @@ export function describeAct(entry: AuditEntry): string {
     name: readText(entry.detail, 'name'),
     role: describeRole(readText(entry.detail, 'role')),
   };
-  return fill(words, values);
-}
-
-function fill(words: string, values: Readonly<Record<string, string | null>>): string {
-  return words.replace(/\{(\w+)\}/g, (_, part: string) => values[part] ?? GENERAL[part] ?? part);
+  const parts = [...words.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => values[name] ?? null);
+  if (parts.includes(null)) return general;
+  return words.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
 }
 
 /** Who did it, as they were called then. */

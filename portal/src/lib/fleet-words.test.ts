@@ -22,8 +22,8 @@ test('tells the states that are there, the good news first, and counts them all'
 });
 
 test.each([
-  ['2026-11-21T14:00:00Z', false],
-  ['2026-11-21T13:58:00Z', true],
+  ['2026-11-21T13:59:00Z', false],
+  ['2026-11-21T13:57:00Z', true],
   [null, true],
 ])('heard at %s: silent is %s', (heardAt, silent) => {
   expect(isSilent(heardAt, new Date('2026-11-21T14:01:00Z'))).toBe(silent);

@@ -30,8 +30,8 @@ export function countStores(counts: StoreCounts): number {
   return STATES.reduce((sum, { status }) => sum + counts[status], 0);
 }
 
-/** From here on the cluster has been silent for longer than a quiet watch ever is. */
-const SILENT_MS = 90_000;
+/** A quiet watch still says where it is every minute; this is three of them missed. */
+const SILENT_MS = 180_000;
 
 /** Whether what we know of a cluster can still be relied upon. */
 export function isSilent(heardAt: string | null, now: Date): boolean {

@@ -3,8 +3,8 @@ import type { Role } from './shapes.ts';
 
 export const ROLE_WORDS: Readonly<Record<Role, { readonly title: string; readonly may: string }>> =
   {
-    operator: { title: 'Operator', may: 'everything, everywhere on this platform' },
-    owner: { title: 'Owner', may: 'everything here: stores, members and the record' },
+    operator: { title: 'Operator', may: 'do everything, everywhere on this platform' },
+    owner: { title: 'Owner', may: 'do everything here: stores, members, the record' },
     member: { title: 'Member', may: 'make, change and delete stores' },
     viewer: { title: 'Viewer', may: 'look, and change nothing' },
   };
