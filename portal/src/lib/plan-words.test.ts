@@ -12,6 +12,8 @@ test.each([
 test.each([
   ['512Mi', '512 MB'],
   ['5Gi', '5 GB'],
+  ['1024Mi', '1 GB'],
+  ['1536Mi', '1.5 GB'],
   ['5000', '5000'],
 ])('%s is %s', (quantity, words) => expect(describeBytes(quantity)).toBe(words));
 

@@ -7,13 +7,22 @@ export function describeCpu(quantity: string): string {
   return `${Number(cores.toFixed(2))} ${cores > 1 ? 'CPUs' : 'CPU'}`;
 }
 
-const UNITS: Readonly<Record<string, string>> = { Ki: 'KB', Mi: 'MB', Gi: 'GB', Ti: 'TB' };
+const UNITS = [
+  ['Ki', 'KB'],
+  ['Mi', 'MB'],
+  ['Gi', 'GB'],
+  ['Ti', 'TB'],
+] as const;
 
 /** “512 MB”, “5 GB”. */
 export function describeBytes(quantity: string): string {
   const [, number = '', unit = ''] = /^([\d.]+)([KMGT]i)$/.exec(quantity) ?? [];
-  const name = UNITS[unit];
-  return name === undefined ? quantity : `${number} ${name}`;
+  const given = UNITS.findIndex(([symbol]) => symbol === unit);
+  if (given === -1) return quantity;
+  let size = Number(number);
+  let index = given;
+  for (; size >= 1024 && index < UNITS.length - 1; index++) size /= 1024;
+  return `${Number(size.toFixed(1))} ${UNITS[index]?.[1] ?? ''}`;
 }
 
 /** A Kubernetes quantity as a number, for comparing two of one kind; null when it is not one. */
