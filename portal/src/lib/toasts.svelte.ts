@@ -1,4 +1,6 @@
 /** Short messages about what just happened. They go by themselves; problems stay longer. */
+import { untrack } from 'svelte';
+
 export type Toast = {
   readonly id: number;
   readonly kind: 'done' | 'problem';
@@ -13,7 +15,8 @@ let last = 0;
 export function toast(kind: Toast['kind'], message: string): void {
   last += 1;
   const id = last;
-  toasts.push({ id, kind, message });
+  // Pushing reads the list too: an effect that says something must not run again because of it.
+  untrack(() => toasts.push({ id, kind, message }));
   setTimeout(() => dismissToast(id), SHOWN_MS[kind]);
 }
 
