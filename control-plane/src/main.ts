@@ -8,6 +8,7 @@ import { Registry } from 'prom-client';
 import { startPracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { createAccounts } from './accounts/create.ts';
 import { ensureFirstOperator, type FirstSignIn } from './accounts/first-operator.ts';
+import { createStoreMails, type StoreMails } from './accounts/store-mails.ts';
 import { watchApplications, watchProjects } from './cluster/applications.ts';
 import { connectCluster } from './cluster/connection.ts';
 import { createClusterReader } from './cluster/reader.ts';
@@ -145,6 +146,10 @@ export async function startControlPlane(
       apiMetrics: metrics,
       onQueued: () => publisher.wake(),
       onUnknownRevision: () => publisher.noticePush(null),
+      mails:
+        accounts.mailer === null
+          ? null
+          : createStoreMails({ ...accounts, mailer: accounts.mailer, db, clock, logger }),
       onWatch: (watch) => {
         applications = watch;
       },
@@ -363,10 +368,12 @@ function createObserverWork(options: {
   readonly apiMetrics: Metrics;
   readonly onQueued: () => void;
   readonly onUnknownRevision: () => void;
+  readonly mails: StoreMails | null;
   /** The watch of this run; null when it has ended. */
   readonly onWatch: (watch: ApplicationWatch | null) => void;
 }): Work {
-  const { config, kubeconfig, logger, measures, apiMetrics, clock, onWatch, ...rest } = options;
+  const { config, kubeconfig, logger, measures, apiMetrics, clock, mails, onWatch, ...rest } =
+    options;
   const cluster = config.SHOPYARD_CLUSTER_NAME;
   const namespace = ARGOCD_NAMESPACE;
   return {
@@ -392,6 +399,7 @@ function createObserverWork(options: {
         checkLease: (tx) => checkLease(tx, lease),
         deadlineSeconds: config.SHOPYARD_DEADLINE_SECONDS,
         onEnd: (store, end, problem) => {
+          mails?.poke();
           if (store.operation.kind !== 'create') return;
           if (end === 'failed') apiMetrics.creationError(problem?.code ?? 'unknown');
           else
@@ -401,11 +409,15 @@ function createObserverWork(options: {
             );
         },
       });
+      const ending = new AbortController();
+      const mailing = mails?.run(AbortSignal.any([signal, ending.signal]));
       try {
         await observer.run(signal);
       } finally {
         onWatch(null);
         connection.close();
+        ending.abort();
+        await mailing;
       }
     },
   };

@@ -9,6 +9,7 @@ import { betterAuth } from 'better-auth';
 import { genericOAuth, organization } from 'better-auth/plugins';
 import type { Db } from '../db/open.ts';
 import type { Ids } from '../domain/ids.ts';
+import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { listOwnOrigins } from './origins.ts';
 
@@ -70,7 +71,11 @@ export function createAuth(options: AuthOptions) {
     // Its messages are for developers, and some name people: ours say what went wrong.
     logger: {
       level: 'error',
-      log: (_level, message) => logger.warn({ part: 'accounts' }, message),
+      log: (_level, message, cause) =>
+        logger.warn(
+          { part: 'accounts', ...(cause instanceof Error ? { error: describeError(cause) } : {}) },
+          message,
+        ),
     },
     // camelCase becomes snake_case in Kysely's plugin, for its tables as for ours.
     database: { db, type: 'postgres', transaction: true },
@@ -78,6 +83,8 @@ export function createAuth(options: AuthOptions) {
       cookiePrefix: 'shopyard',
       useSecureCookies: publicUrl.startsWith('https://'),
       defaultCookieAttributes: { httpOnly: true, sameSite: 'lax' },
+      // An answer that waits for the mail server would tell who has an account.
+      backgroundTasks: { handler: (task) => void task },
       ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
       database: { generateId: ({ model }) => ids.account(PREFIXES[model] ?? 'row') },
     },

@@ -51,6 +51,43 @@ Whoever has this link can accept: keep it to yourself.
   };
 }
 
+export function describeStoreEnd(options: {
+  readonly to: string;
+  readonly publicUrl: string;
+  readonly state: 'done' | 'failed';
+  readonly store: string;
+  readonly name: string;
+  readonly url: string;
+  readonly message: string | null;
+  readonly hint: string | null;
+}): Mail {
+  const { to, publicUrl, state, store, name, url, message, hint } = options;
+  const page = `${publicUrl}/stores/${store}`;
+  if (state === 'done')
+    return {
+      to,
+      subject: `${name} is ready`,
+      text: `Your store ${name} is ready.
+
+Visit it: ${url}
+Look after it: ${page}
+
+The login to its administration is shown there. It is never mailed.
+`,
+    };
+  const reasons = [message, hint].filter((one) => one !== null).map(toLine);
+  return {
+    to,
+    subject: `${name} needs a look`,
+    text: `Your store ${name} could not be brought to where it should be.
+
+${reasons.join('\n')}
+
+See what happened, and try again: ${page}
+`,
+  };
+}
+
 function nameRole(role: Role): string {
   return role === 'owner' || role === 'operator' ? `an ${role}` : `a ${role}`;
 }

@@ -172,6 +172,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '002-accounts': accountsMigration,
   '003-audit': auditMigration,
   '004-reads': readsMigration,
-  '005-mails': mailsMigration,
   '005-unseen-tenants': unseenTenants,
+  '006-mails': mailsMigration,
 };

@@ -172,6 +172,8 @@ export type OperationTable = {
   createdAt: Time;
   committedAt: MaybeTime;
   finishedAt: MaybeTime;
+  /** The end that somebody was mailed about. */
+  mailedState: string | null;
 };
 
 export type StageTable = {

@@ -1,0 +1,13 @@
+/** Which end of an operation somebody was mailed about. */
+import { sql, type Migration } from 'kysely';
+
+export const mailsMigration: Migration = {
+  async up(db) {
+    await sql`
+      alter table operations add column mailed_state text;
+      update operations set mailed_state = state where finished_at is not null;
+      create index operations_unmailed on operations (finished_at)
+        where state in ('done', 'failed') and mailed_state is distinct from state;
+    `.execute(db);
+  },
+};
