@@ -36,7 +36,9 @@ let forgePort: number;
 
 const isReady = (store: Store): boolean => store.status === 'ready';
 const isDeleted = (store: Store): boolean => store.status === 'deleted';
-const WITHIN = { timeout: 25_000 };
+const WITHIN = { timeout: 80_000 };
+// Nothing takes that long, unless the machine is busy with something else.
+vi.setConfig({ testTimeout: 90_000 });
 
 async function findFreePort(): Promise<number> {
   const server = createServer();
@@ -250,7 +252,7 @@ test('a deletion takes everything along, and the name is free again', async () =
   const { store } = await api.create({ name: 'shop', type: 'woocommerce' });
   expect(store.id).not.toBe(shop.id);
   await vi.waitFor(async () => expect((await api.read(store.id)).status).toBe('ready'), {
-    timeout: 25_000,
+    ...WITHIN,
     interval: 250,
   });
 });

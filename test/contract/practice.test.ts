@@ -1,4 +1,5 @@
 /** The contract on the practice cluster, fifteen times as fast as the lab. */
+import { vi } from 'vitest';
 import { startPracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
@@ -7,12 +8,13 @@ import { openSubject } from './subject.ts';
 
 const SPEED = 15;
 const webhookSecret = 'contract-webhook-secret';
+vi.setConfig({ testTimeout: 90_000 });
 
 testContract(() =>
   openSubject({
     cluster: 'practice',
     forge: { port: 0, readPassword: 'contract-read-pass', writePassword: 'contract-write-pass' },
-    allow: (seconds) => 5_000 + (2_000 * seconds) / SPEED,
+    allow: (seconds) => 15_000 + (2_000 * seconds) / SPEED,
     start: async (repository, dir) => {
       const cluster = await startPracticeCluster({
         dir,
