@@ -1,0 +1,142 @@
+/** Counts, the fleet and the platform's health, as operators and tenants see them. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Fleet, PlatformHealth, StoreCounts } from '../../control-plane/src/contract.ts';
+import type { StoreStatus } from '../../control-plane/src/domain/store.ts';
+import { PlatformError } from '../../control-plane/src/errors.ts';
+import { startApi, type Api } from '../api/support.ts';
+import { insertStore } from '../support/stores.ts';
+
+let api: Api;
+let operator: string;
+let mine: string;
+const heard = { at: null as Date | null };
+const trouble = { isThere: false };
+
+beforeAll(async () => {
+  api = await startApi({
+    reads: {
+      heardAt: () => heard.at,
+      repository: {
+        readTip: () =>
+          Promise.reject(new PlatformError('repository_unavailable', 'The disk is full.')),
+        readChange: () => Promise.resolve(null),
+      },
+    },
+    probes: [
+      {
+        name: 'writer',
+        check: () => {
+          if (trouble.isThere) throw new Error('The forge does not answer.');
+        },
+      },
+    ],
+  });
+  operator = (await api.token('operator')).token;
+  mine = (await api.token('viewer', 'mine')).token;
+  await api.token('viewer', 'theirs');
+});
+afterAll(() => api.close());
+
+async function addStore(
+  tenant: string,
+  name: string,
+  status: StoreStatus,
+  changes: { readonly cluster?: string; readonly updatedAt?: Date } = {},
+): Promise<string> {
+  const { cluster = 'lab', updatedAt = new Date() } = changes;
+  const { id } = await api.db
+    .selectFrom('tenants')
+    .select('id')
+    .where('slug', '=', tenant)
+    .executeTakeFirstOrThrow();
+  const { spec } = await insertStore(api.db, { name, tenantId: id, tenant, cluster });
+  await api.db.updateTable('stores').set({ status, updatedAt }).where('id', '=', spec.id).execute();
+  return spec.id;
+}
+
+const counts = async (token: string): Promise<StoreCounts> =>
+  StoreCounts.parse((await api.request('GET', '/api/counts', { token })).body);
+
+test('counts are of one’s own stores, or of all; deleted ones are none', async () => {
+  expect(Object.values(await counts(mine)).every((count) => count === 0)).toBe(true);
+  await addStore('mine', 'a', 'ready');
+  await addStore('mine', 'b', 'ready');
+  await addStore('mine', 'c', 'failed');
+  await addStore('mine', 'd', 'deleted');
+  await addStore('theirs', 'e', 'degraded');
+  api.advance(3000);
+  expect(await counts(mine)).toEqual({
+    provisioning: 0,
+    ready: 2,
+    degraded: 0,
+    failed: 1,
+    rejected: 0,
+    suspended: 0,
+    deleting: 0,
+  });
+  expect(await counts(operator)).toMatchObject({ ready: 2, failed: 1, degraded: 1 });
+});
+
+test('whoever asks within a moment gets the same count', async () => {
+  api.advance(3000);
+  const first = await counts(operator);
+  await addStore('mine', 'f', 'ready');
+  const answers = await Promise.all(Array.from({ length: 20 }, () => counts(operator)));
+  for (const answer of answers) expect(answer).toEqual(first);
+  api.advance(3000);
+  expect((await counts(operator)).ready).toBe((first.ready ?? 0) + 1);
+});
+
+test('the fleet: each cluster with its stores, and the stores in trouble, newest first', async () => {
+  heard.at = new Date('2026-11-21T12:00:00Z');
+  const old = new Date(Date.now() - 3_600_000);
+  const failed = await addStore('mine', 'g', 'failed', { cluster: 'away', updatedAt: old });
+  const stuck = await addStore('mine', 'h', 'deleting', { updatedAt: old });
+  const going = await addStore('mine', 'i', 'deleting', {
+    updatedAt: new Date(Date.now() + 60_000),
+  });
+  api.advance(3000);
+  const { clusters, stuck: found } = Fleet.parse(
+    (await api.request('GET', '/api/fleet', { token: operator })).body,
+  );
+  expect(clusters).toMatchObject([
+    {
+      name: 'lab',
+      kind: 'lab',
+      argocdUrl: 'http://argocd.test',
+      heardAt: '2026-11-21T12:00:00.000Z',
+      stores: { deleting: 2, failed: 1 },
+    },
+    { name: 'away', heardAt: null, stores: { failed: 1, ready: 0 } },
+  ]);
+  const ids = found.map((one) => one.id);
+  expect(ids).toContain(failed);
+  expect(ids).toContain(stuck);
+  expect(ids).not.toContain(going);
+  expect(found.map((one) => one.status)).not.toContain('ready');
+  for (const path of ['/api/fleet', '/api/health'])
+    expect((await api.request('GET', path, { token: mine })).status).toBe(403);
+});
+
+test('health: each part, and what to do about one that is not well', async () => {
+  const ask = async () =>
+    PlatformHealth.parse((await api.request('GET', '/api/health', { token: operator })).body).parts;
+  const parts = await ask();
+  expect(parts.map((part) => [part.name, part.ready])).toEqual([
+    ['database', true],
+    ['writer', true],
+    ['repository', false],
+    ['cluster', true],
+  ]);
+  expect(parts.find((part) => part.name === 'database')?.advice).toBeNull();
+  expect(parts.find((part) => part.name === 'repository')).toMatchObject({
+    message: 'The disk is full.',
+    advice: expect.stringContaining('data folder') as string,
+  });
+  trouble.isThere = true;
+  expect((await ask()).find((part) => part.name === 'writer')).toMatchObject({
+    ready: false,
+    message: 'The forge does not answer.',
+    advice: expect.stringContaining('nothing is committed') as string,
+  });
+});
