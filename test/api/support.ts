@@ -92,6 +92,7 @@ export async function startApi(
     readonly attempts?: Partial<AttemptRules>;
     /** Ports to what pages read; those left out have nothing to show. */
     readonly reads?: Partial<Reads>;
+    readonly clusterKind?: AppOptions['cluster']['kind'];
   } = {},
 ): Promise<Api> {
   const database = await openOrCreate(options.databaseUrl);
@@ -148,7 +149,11 @@ export async function startApi(
     metrics: createMetrics({ registry, db, hub, clock }),
     limits: { storeLimit: 5, createsPerMinute: 1 },
     accounts,
-    cluster: { name: 'lab', kind: 'lab', argocdUrl: 'http://argocd.test' },
+    cluster: {
+      name: 'lab',
+      kind: options.clusterKind ?? 'lab',
+      argocdUrl: 'http://argocd.test',
+    },
     address: { portalSecret: PORTAL_SECRET },
   };
   await ensureBootstrapToken(db, BOOTSTRAP, ids);

@@ -350,6 +350,15 @@ describe('orders', () => {
     expect(shop.asked).toHaveLength(asked);
   });
 
+  test('on the practice cluster there are none, and nobody is asked', async () => {
+    const asked = shop.asked.length;
+    const practice = await startApi({ databaseUrl: api.databaseUrl, clusterKind: 'practice' });
+    const reply = await practice.request('GET', `/api/stores/${store.id}/orders`);
+    expect(OrderSummary.parse(reply.body).problem).toMatchObject({ code: 'practice' });
+    expect(shop.asked).toHaveLength(asked);
+    await practice.close();
+  });
+
   test('a query that makes no sense', async () => {
     expect((await ask('orders?days=0')).status).toBe(422);
     expect((await ask('orders?days=1000')).status).toBe(422);

@@ -4,9 +4,10 @@
  */
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
-import { appendAudit, describeActor, type Origin } from './audit.ts';
+import { appendAudit } from './audit.ts';
 import {
   chooseIds,
+  describeActor,
   hostTaken,
   LostRace,
   readCode,
@@ -15,6 +16,7 @@ import {
   startOver,
   WAITING_FOR_COMMIT,
   type AcceptorOptions,
+  type Origin,
   type ChangeOutcome,
   type Outcome,
 } from './accept-outcome.ts';

@@ -7,9 +7,10 @@
  * size of the batch. Who was there first is looked up only for those that were not inserted.
  */
 import { sql } from 'kysely';
-import { appendAudit, describeActor, type Origin } from './audit.ts';
+import { appendAudit } from './audit.ts';
 import {
   chooseIds,
+  describeActor,
   hostTaken,
   LostRace,
   replay,
@@ -17,6 +18,7 @@ import {
   startOver,
   WAITING_FOR_COMMIT,
   type AcceptorOptions,
+  type Origin,
   type Outcome,
 } from './accept-outcome.ts';
 import { findKeptAnswers, keepAnswer, nameKey, type IdempotencyKey } from './idempotency.ts';

@@ -1,9 +1,11 @@
 /** What accepting a request can come to, and what both kinds of it share. */
 import { type IdempotencyKey, type KeptAnswer } from './idempotency.ts';
 import type { Db } from './open.ts';
+import type { Principal } from './principals.ts';
 import type { StoreRow } from './status.ts';
 import type { TenantLimits } from './tenants.ts';
 import type { Accepted } from '../contract.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import { deriveIds, type Clock, type Ids } from '../domain/ids.ts';
 import type { FieldError, Offer } from '../domain/request.ts';
 import type { StoreName, StoreSpec } from '../domain/store.ts';
@@ -55,6 +57,18 @@ export function chooseIds(
   return key !== null && attempts === 1
     ? deriveIds(key)
     : { store: options.ids.store(), operation: options.ids.operation() };
+}
+
+/** Where a request came from. */
+export type Origin = { readonly requestId: string; readonly address: string };
+
+/** Who acts, when and from where: the part of its entry that every accepted request has. */
+export function describeActor(
+  { id, name, kind }: Principal,
+  { requestId, address }: Origin,
+  at: Date,
+): Pick<AuditEntry, 'at' | 'by' | 'requestId' | 'address'> {
+  return { at, by: { id, name, kind }, requestId, address };
 }
 
 /** What the detail of a store says until the writer has committed. */

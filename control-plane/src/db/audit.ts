@@ -7,7 +7,6 @@
  */
 import { sql } from 'kysely';
 import type { Db, Tx } from './open.ts';
-import type { Principal } from './principals.ts';
 import {
   chainEntries,
   EMPTY_CHAIN,
@@ -18,18 +17,6 @@ import {
   type AuditOutcome,
   type AuditRow,
 } from '../domain/audit.ts';
-
-/** Where a request came from. */
-export type Origin = { readonly requestId: string; readonly address: string };
-
-/** Who acts, when and from where: the part of an entry that every request has. */
-export function describeActor(
-  { id, name, kind }: Principal,
-  { requestId, address }: Origin,
-  at: Date,
-): Pick<AuditEntry, 'at' | 'by' | 'requestId' | 'address'> {
-  return { at, by: { id, name, kind }, requestId, address };
-}
 
 /** Puts acts on record, in their order: two statements, however many there are. */
 export async function appendAudit(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {

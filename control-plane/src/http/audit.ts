@@ -7,8 +7,6 @@ import {
   type AuditEntry as AuditView,
 } from '../contract.ts';
 import {
-  appendAudit,
-  describeActor,
   readAuditAfter,
   readAuditBefore,
   type AuditFilter,
@@ -17,8 +15,9 @@ import {
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
 import { findTenant } from '../db/tenants.ts';
-import type { AuditEntry } from '../domain/audit.ts';
+import type { AuditDetail } from '../domain/audit.ts';
 import type { Clock } from '../domain/ids.ts';
+import { recordAct } from './act.ts';
 import { invalidRequest } from './problem.ts';
 import { route, type Route } from './route.ts';
 import { scopeOf } from './stores.ts';
@@ -63,19 +62,9 @@ export function auditRoutes(options: { readonly db: Db; readonly clock: Clock })
       handle: async (call) => {
         const { principal, query, ctx } = call;
         const filter = await readFilter(db, principal, query);
-        await db.transaction().execute((tx) =>
-          appendAudit(tx, [
-            {
-              ...describeActor(principal, call, clock()),
-              tenantId: principal.tenantId,
-              storeId: null,
-              action: 'audit.export',
-              outcome: 'done',
-              // What was asked for; a field that was left out goes with JSON.
-              detail: JSON.parse(JSON.stringify(query)) as AuditEntry['detail'],
-            },
-          ]),
-        );
+        // What was asked for; a field that was left out goes with JSON.
+        const detail = JSON.parse(JSON.stringify(query)) as AuditDetail;
+        await recordAct({ db, clock }, call, { action: 'audit.export', detail });
         ctx.status = 200;
         ctx.body = Readable.from(exportLines(db, filter));
         ctx.set({

@@ -1,5 +1,5 @@
 /** A shop's orders, asked of its engine's own API. What is in the way is said in the answer. */
-import { OrderQuery, OrderSummary } from '../contract.ts';
+import { OrderQuery, OrderSummary, type Me } from '../contract.ts';
 import type { Db } from '../db/open.ts';
 import type { StoreWithTenant } from '../db/stores.ts';
 import type { EngineCard } from '../domain/engine.ts';
@@ -16,6 +16,7 @@ type OrderRouteOptions = {
   readonly db: Db;
   readonly clock: Clock;
   readonly engines: readonly EngineCard[];
+  readonly kind: Me['cluster']['kind'];
   readonly reads: Pick<Reads, 'cluster' | 'orders'>;
 };
 
@@ -55,7 +56,7 @@ export function orderRoutes(options: OrderRouteOptions): Route[] {
 }
 
 async function readOrders(
-  { engines, reads }: OrderRouteOptions,
+  { engines, kind, reads }: OrderRouteOptions,
   store: StoreWithTenant,
   since: Date,
 ): Promise<OrderPage> {
@@ -66,6 +67,10 @@ async function readOrders(
       `Orders of stores of type “${store.type}” cannot be shown here yet.`,
       { hint: 'They are in the store’s own administration.' },
     );
+  if (kind === 'practice')
+    throw new PlatformError('practice', 'A practice shop takes no orders.', {
+      hint: 'On a real cluster its orders and revenue show here.',
+    });
   if (reads.orders === null)
     throw new PlatformError('orders_not_configured', 'No way to the shops is configured.', {
       hint: 'An operator sets SHOPYARD_INGRESS_URL.',

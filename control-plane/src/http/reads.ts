@@ -57,7 +57,7 @@ export function readRoutes(options: ReadRouteOptions): Route[] {
     ...previewRoutes({ db, clock, ids, offer, reads }),
     ...changeRoutes({ db, reads }),
     ...workloadRoutes({ db, clock, engines, reads }),
-    ...orderRoutes({ db, clock, engines, reads }),
+    ...orderRoutes({ db, clock, engines, kind: cluster.kind, reads }),
     ...auditRoutes({ db, clock }),
     ...fleetRoutes({ db, clock, cluster, counter, probes, reads }),
   ];

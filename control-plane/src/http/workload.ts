@@ -8,14 +8,13 @@ import {
   StoreResources,
 } from '../contract.ts';
 import type { ClusterReader } from '../cluster/types.ts';
-import { appendAudit, describeActor } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { StoreWithTenant } from '../db/stores.ts';
-import type { AuditEntry } from '../domain/audit.ts';
 import type { EngineCard } from '../domain/engine.ts';
 import type { Clock } from '../domain/ids.ts';
 import type { PodFacts } from '../domain/observation-workload.ts';
 import { PlatformError } from '../errors.ts';
+import { recordAct, type Act } from './act.ts';
 import { RequestProblem } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
@@ -109,30 +108,23 @@ export function workloadRoutes(options: {
       problems: [...CLUSTER, 'login_not_ready'],
       handle: async (call) => {
         const store = await readStore(db, call);
-        const record = (outcome: AuditEntry['outcome'], detail: AuditEntry['detail']) =>
-          db.transaction().execute((tx) =>
-            appendAudit(tx, [
-              {
-                ...describeActor(call.principal, call, clock()),
-                tenantId: store.tenantId,
-                storeId: store.id,
-                action: 'reveal',
-                outcome,
-                detail: { store: store.name, ...detail },
-              },
-            ]),
-          );
+        const record = (act: Pick<Act, 'outcome' | 'detail'>) =>
+          recordAct({ db, clock }, call, {
+            action: 'reveal',
+            tenantId: store.tenantId,
+            storeId: store.id,
+            ...act,
+          });
         let login: AdminLogin;
         try {
           login = await readLogin(cluster, store, engines);
         } catch (error) {
-          await record('failed', {
-            reason: error instanceof PlatformError ? error.code : 'internal',
-          });
+          const reason = error instanceof PlatformError ? error.code : 'internal';
+          await record({ outcome: 'failed', detail: { store: store.name, reason } });
           throw error;
         }
         // No record, no login.
-        await record('done', { username: login.username });
+        await record({ detail: { store: store.name, username: login.username } });
         return { status: 200, body: login, headers: { 'Cache-Control': 'no-store' } };
       },
     }),
