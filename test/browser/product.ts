@@ -1,0 +1,65 @@
+/** The whole product as `npm start` runs it, on the practice cluster and ports of its own. */
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startControlPlaneProcess } from '../support/control-plane-process.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+
+export type SignIn = { readonly email: string; readonly password: string };
+
+export type Product = AsyncDisposable & {
+  readonly url: string;
+  /** An operator's API token. */
+  readonly token: string;
+  /** The first sign-in, as the start printed it. */
+  readonly operator: SignIn;
+};
+
+const TOKEN = 'browser-test-operator-token';
+
+export async function startProduct(): Promise<Product> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'shopyard-browser-'));
+  await chmod(folder, 0o755);
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const database = await createTestDatabase();
+  stack.defer(() => database.close());
+  const log = join(folder, 'log');
+  const port = await findFreePort();
+  const running = await startControlPlaneProcess({
+    port,
+    log,
+    env: {
+      SHOPYARD_CLUSTER: 'practice',
+      SHOPYARD_DATA_DIR: join(folder, 'data'),
+      SHOPYARD_LOG_LEVEL: 'warn',
+      SHOPYARD_BOOTSTRAP_TOKEN: TOKEN,
+      SHOPYARD_FORGE_PORT: String(await findFreePort()),
+      SHOPYARD_STORE_PORT: String(await findFreePort()),
+      DATABASE_URL: database.url,
+    },
+  });
+  stack.defer(async () => {
+    await running.stop();
+  });
+  const said = await readFile(log, 'utf8');
+  const [, email, password] = /^Sign in as (\S+) with the password (\S+)/m.exec(said) ?? [];
+  if (email === undefined || password === undefined)
+    throw new Error(`no first sign-in in: ${said}`);
+  const owned = stack.move();
+  return {
+    url: running.url,
+    token: TOKEN,
+    operator: { email, password },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
