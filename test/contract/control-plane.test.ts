@@ -185,13 +185,19 @@ test('after a restart of everything it is still ready, and nothing is made again
 describe('when things go wrong', () => {
   let broken: Store;
   let refused: Store;
+  let hanging: Store;
 
-  // These two take their time to fail; the tests between need not wait for it.
+  // These take their time to fail; the tests between need not wait for it.
   beforeAll(async () => {
     cluster.faults.set('broken', 'image');
     cluster.faults.set('refused', 'sync-error');
     ({ store: broken } = await api.create({ name: 'broken', type: 'woocommerce' }));
     ({ store: refused } = await api.create({ name: 'refused', type: 'woocommerce' }));
+    cluster.faults.set('hanging', 'hang');
+    ({ store: hanging } = await api.create({ name: 'hanging', type: 'woocommerce' }));
+    const isSyncing = (store: Store): boolean => store.detail === 'starting the database';
+    await api.waitFor(hanging.id, 'starting its database', isSyncing, WITHIN);
+    await api.delete(hanging.id);
   });
 
   test('a store whose web server crashes is degraded, says why, and recovers', async () => {
@@ -239,6 +245,10 @@ describe('when things go wrong', () => {
     cluster.faults.clear('refused', 'sync-error');
     await api.retry(refused.id);
     await api.waitFor(refused.id, 'ready', isReady, { ...WITHIN, mayFail: true });
+  });
+
+  test('a store whose sync hangs can be deleted: it goes when Argo CD gives the sync up', async () => {
+    await api.waitFor(hanging.id, 'deleted', isDeleted, WITHIN);
   });
 });
 
