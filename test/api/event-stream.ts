@@ -13,7 +13,12 @@ export type EventStream = {
   close(): void;
 };
 
-export function openStream(url: string, token: string, lastEventId?: string): Promise<EventStream> {
+/** @param shown a token, or a browser's cookie */
+export function openStream(
+  url: string,
+  shown: string | { readonly cookie: string },
+  lastEventId?: string,
+): Promise<EventStream> {
   return new Promise((resolve, reject) => {
     const events: StreamEvent[] = [];
     let comments = 0;
@@ -23,7 +28,9 @@ export function openStream(url: string, token: string, lastEventId?: string): Pr
       `${url}/api/events`,
       {
         headers: {
-          Authorization: `Bearer ${token}`,
+          ...(typeof shown === 'string'
+            ? { Authorization: `Bearer ${shown}` }
+            : { Cookie: shown.cookie }),
           ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }),
         },
       },
