@@ -7,7 +7,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { FAULTS, isFault, type Faults } from './faults.ts';
-import type { KubeObject, ObjectTable, TableEvent } from './table.ts';
+import { LOG_FIELD, type KubeObject, type ObjectTable, type TableEvent } from './table.ts';
 
 export type ApiServerOptions = {
   readonly table: ObjectTable;
@@ -51,9 +51,6 @@ const SECRET = /^\/api\/v1\/namespaces\/(?<namespace>[^/]+)\/secrets\/store-(adm
 const LOG = /^(?<pods>\/api\/v1\/namespaces\/[^/]+\/pods)\/(?<pod>[^/]+)\/log$/;
 const FAULT = /^\/practice\/faults\/(?<store>[^/]+)\/(?<fault>[^/]+)$/;
 const LONGEST_PUSH = 50 * 1024 * 1024;
-
-/** Where a pod's log is kept in the object: no real pod has this field, and it is not served. */
-export const LOG_FIELD = 'practiceLog';
 
 /** Starts to listen on loopback. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {

@@ -287,7 +287,13 @@ export class Controller {
         status: isSpec ? 'Unknown' : (before?.health.status ?? 'Healthy'),
         lastTransitionTime: before?.health.lastTransitionTime ?? now,
       },
-      conditions: [{ type: failure.type, message: failure.message, lastTransitionTime: known?.lastTransitionTime ?? now }], // prettier-ignore
+      conditions: [
+        {
+          type: failure.type,
+          message: failure.message,
+          lastTransitionTime: known?.lastTransitionTime ?? now,
+        },
+      ],
       ...(isSpec || known !== undefined ? {} : { reconciledAt: now }),
     });
   }
@@ -333,7 +339,12 @@ export class Controller {
               ? 'Synced'
               : 'OutOfSync',
           ...(isDegraded && one.kind === 'Deployment'
-            ? { health: { status: 'Degraded', message: `Deployment "${one.name}" exceeded its progress deadline` } } // prettier-ignore
+            ? {
+                health: {
+                  status: 'Degraded',
+                  message: `Deployment "${one.name}" exceeded its progress deadline`,
+                },
+              }
             : {}),
         })),
       );
@@ -492,7 +503,11 @@ export class Controller {
     const marked = table.get('/api/v1/namespaces', namespace);
     if (marked !== undefined && app.spec.source.helm !== undefined) {
       const deletionTimestamp = formatTime(pace.now());
-      table.put('/api/v1/namespaces', { ...marked, metadata: { ...marked.metadata, deletionTimestamp }, status: { phase: 'Terminating' } }); // prettier-ignore
+      table.put('/api/v1/namespaces', {
+        ...marked,
+        metadata: { ...marked.metadata, deletionTimestamp },
+        status: { phase: 'Terminating' },
+      });
     }
     await pace.wait(REMOVAL_SECONDS, this.#stop.signal);
     this.#setHealth(name, 'Missing', 'OutOfSync');

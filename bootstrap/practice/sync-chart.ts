@@ -77,7 +77,7 @@ export async function applyChart(options: {
         result('Failed', message);
         return { ok: false, message: 'one or more synchronization tasks completed unsuccessfully' };
       }
-      await options.pause(1);
+      await options.pause(2);
     }
     await pause(seconds * 0.3);
     workload.move(part, 'running');
@@ -95,7 +95,7 @@ export async function applyChart(options: {
     progress.report(message, 'Progressing');
     while (!canPull(part) || has('hang')) {
       if (!canPull(part)) workload.move(part, 'unpullable');
-      await options.pause(1);
+      await options.pause(2);
     }
     await pause(seconds);
     workload.move(part, 'running');

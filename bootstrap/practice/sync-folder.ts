@@ -85,21 +85,37 @@ export function applyFolder(options: {
     const { kind, metadata } = object;
     const phase = status === 'SyncFailed' ? 'Failed' : 'Succeeded';
     progress.record({
-      group, version, kind, name: metadata.name, namespace: metadata.namespace ?? '',
-      status, syncPhase: 'Sync', hookPhase: phase, message,
-    }); // prettier-ignore
+      group,
+      version,
+      kind,
+      name: metadata.name,
+      namespace: metadata.namespace ?? '',
+      status,
+      syncPhase: 'Sync',
+      hookPhase: phase,
+      message,
+    });
     if (status === 'SyncFailed') failures.push(message);
   };
   const denied = [...drift.missing, ...drift.changed].filter(
     ({ apiVersion, kind }) =>
       allowed?.some(
-        (rule) => (rule.group === '*' || rule.group === apiVersion.split('/')[0]) && (rule.kind === '*' || rule.kind === kind), // prettier-ignore
+        (rule) =>
+          (rule.group === '*' || rule.group === apiVersion.split('/')[0]) &&
+          (rule.kind === '*' || rule.kind === kind),
       ) === false,
   );
   if (denied.length > 0) {
     for (const { apiVersion, kind, ...object } of denied)
-      record({ apiVersion, kind, ...object }, 'SyncFailed', `resource ${apiVersion.split('/')[0] ?? ''}:${kind} is not permitted in project ${project.metadata.name}`); // prettier-ignore
-    return { ok: false, message: `one or more synchronization tasks are not valid: ${failures[0] ?? ''}` }; // prettier-ignore
+      record(
+        { apiVersion, kind, ...object },
+        'SyncFailed',
+        `resource ${apiVersion.split('/')[0] ?? ''}:${kind} is not permitted in project ${project.metadata.name}`,
+      );
+    return {
+      ok: false,
+      message: `one or more synchronization tasks are not valid: ${failures[0] ?? ''}`,
+    };
   }
   for (const object of [...drift.missing, ...drift.changed]) {
     const { name } = object.metadata;
@@ -109,7 +125,11 @@ export function applyFolder(options: {
     );
     if (path === undefined || !checked.success) {
       const issue = checked.error?.issues[0];
-      record(object, 'SyncFailed', `${object.kind}.argoproj.io "${name}" is invalid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no such kind'}`); // prettier-ignore
+      record(
+        object,
+        'SyncFailed',
+        `${object.kind}.argoproj.io "${name}" is invalid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no such kind'}`,
+      );
       continue;
     }
     if (object.kind === 'Application' && options.isHeldBack(name)) continue;

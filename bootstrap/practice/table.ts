@@ -24,6 +24,9 @@ export type KubeObject = {
   readonly [field: string]: unknown;
 };
 
+/** Where a pod's log is kept in the object: no real pod has this field, and it is not served. */
+export const LOG_FIELD = 'practiceLog';
+
 export type TableEvent = {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly version: number;

@@ -4,9 +4,8 @@
  * says that this is practice.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import { LOG_FIELD } from './api-server.ts';
 import type { Part, Release } from './release.ts';
-import { formatTime, type KubeObject, type ObjectTable } from './table.ts';
+import { formatTime, LOG_FIELD, type KubeObject, type ObjectTable } from './table.ts';
 
 const NODE = 'practice-node';
 const NOTE = '(practice cluster: nothing really runs)';
@@ -54,7 +53,7 @@ export class Workload {
     return available.includes(values.images[part.image] ?? '');
   }
 
-  imageOf(part: Part): string {
+  #imageOf(part: Part): string {
     const { cluster, images } = this.#release.values;
     return `${cluster.imageRegistry}/${images[part.image] ?? part.image}`;
   }
@@ -273,7 +272,7 @@ export class Workload {
     const before = this.#table.get(path, name);
     const known = before?.status as { containerStatuses?: { restartCount: number }[] } | undefined;
     const restarts = known?.containerStatuses?.[0]?.restartCount ?? 0;
-    const image = this.imageOf(part);
+    const image = this.#imageOf(part);
     const at = formatTime(this.#now());
     const isReady = state === 'running';
     const container = {
@@ -283,7 +282,18 @@ export class Workload {
       started: isReady,
       restartCount: state === 'crashing' ? restarts + 2 : restarts,
       state: describeState(state, image, at),
-      ...(state === 'crashing' ? { lastState: { terminated: { exitCode: 255, reason: 'Error', message: `PHP Fatal error: a fault that was switched on ${NOTE}`, finishedAt: at } } } : {}), // prettier-ignore
+      ...(state === 'crashing'
+        ? {
+            lastState: {
+              terminated: {
+                exitCode: 255,
+                reason: 'Error',
+                message: `PHP Fatal error: a fault that was switched on ${NOTE}`,
+                finishedAt: at,
+              },
+            },
+          }
+        : {}),
     };
     this.#put('pods', 'v1', 'Pod', name, {
       labels: {
@@ -314,7 +324,9 @@ export class Workload {
               [part.container]: [
                 `practice: made-up log of ${part.container}; a real cluster shows the container's own`,
                 ...part.log.map((line) => `${at} ${line}`),
-                ...(state === 'crashing' ? [`${at} a fault that was switched on ends this container`] : []), // prettier-ignore
+                ...(state === 'crashing'
+                  ? [`${at} a fault that was switched on ends this container`]
+                  : []),
               ],
             },
           }),
@@ -385,7 +397,10 @@ function describeState(state: PodState, image: string, at: string): Record<strin
       return { running: { startedAt: at } };
     case 'crashing':
       return {
-        waiting: { reason: 'CrashLoopBackOff', message: `back-off restarting failed container ${NOTE}` }, // prettier-ignore
+        waiting: {
+          reason: 'CrashLoopBackOff',
+          message: `back-off restarting failed container ${NOTE}`,
+        },
       };
     case 'succeeded':
       return { terminated: { exitCode: 0, reason: 'Completed', finishedAt: at } };
@@ -411,7 +426,11 @@ function readRequest(object: KubeObject, resource: string): string {
   const [side = '', name = ''] = resource.split('.');
   const resources = spec.containers?.[0]?.resources;
   const amount =
-    side === 'limits' ? resources?.limits?.[name] : side === 'requests' ? resources?.requests?.[name] : spec.resources?.requests?.[resource]; // prettier-ignore
+    side === 'limits'
+      ? resources?.limits?.[name]
+      : side === 'requests'
+        ? resources?.requests?.[name]
+        : spec.resources?.requests?.[resource];
   return amount ?? '0';
 }
 
