@@ -115,12 +115,22 @@ const PAGES: readonly Visit[] = [
   { name: 'store-settings', path: ofStore('/settings') },
   { name: 'store-unknown', path: () => '/stores/st_aaaaaaaaaaaaaaaa', status: 404 },
   { name: 'changes', path: () => '/changes' },
+  {
+    name: 'change',
+    path: () => '/changes',
+    act: async (page) => {
+      await page.locator('main a[href*="/changes/"]').first().click();
+      await page.waitForURL(/\/changes\/[0-9a-f]+/);
+    },
+  },
   { name: 'fleet', path: () => '/fleet' },
   { name: 'tenants', path: () => '/tenants' },
+  { name: 'tenant-new', path: () => '/tenants/new' },
   { name: 'members', path: () => '/members' },
   { name: 'audit', path: () => '/audit' },
   { name: 'health', path: () => '/health' },
   { name: 'account', path: () => '/account' },
+  { name: 'account-tokens', path: () => '/account/tokens' },
   { name: 'nowhere', path: () => '/nowhere', status: 404 },
 ];
 
