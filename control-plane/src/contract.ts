@@ -460,7 +460,7 @@ export const ProblemDetails = z.object({
 export type ProblemDetails = z.infer<typeof ProblemDetails>;
 
 export const Readiness = z.object({
-  ready: z.boolean(),
+  ready: z.boolean().describe('Requests are taken; a cluster that is away does not change that'),
   checks: z.array(
     z.object({ name: z.string(), ready: z.boolean(), message: z.string().nullable() }),
   ),

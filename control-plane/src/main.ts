@@ -33,6 +33,7 @@ import { loadPortal, PORTAL_BUILD } from './http/portal.ts';
 import { listen } from './http/serve.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createOrderReader } from './orders/reader.ts';
+import { describeSilence } from './reconcile/hearing.ts';
 import { startLoop, type Work } from './reconcile/loop.ts';
 import { createObserverMeasures, createPublisherMeasures } from './reconcile/metrics.ts';
 import { createObserver } from './reconcile/observe.ts';
@@ -184,6 +185,13 @@ export async function startControlPlane(
     probes: [
       { name: 'writer', check: () => refuseTrouble(writing.trouble()) },
       { name: 'observer', check: () => refuseTrouble(observing.trouble()) },
+      {
+        name: 'watch',
+        // One cluster's absence is no reason to take the API and the others' stores away.
+        vital: false,
+        // Without a watch another process observes.
+        check: () => refuseTrouble(applications && describeSilence(applications, clock())),
+      },
     ],
     registry,
     metrics,

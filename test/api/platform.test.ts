@@ -1,7 +1,7 @@
 /** Tokens, readiness, metrics, and the API's own description held to what it answers. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { Accepted, Readiness, TokenAnswer } from '../../control-plane/src/contract.ts';
+import { Accepted, CreateStore, Readiness, TokenAnswer } from '../../control-plane/src/contract.ts';
 import { openDatabase } from '../../control-plane/src/db/open.ts';
 import { ensureBootstrapToken } from '../../control-plane/src/db/tokens.ts';
 import { createIds } from '../../control-plane/src/domain/ids.ts';
@@ -126,6 +126,23 @@ describe('readiness', () => {
       name: 'writer',
       ready: false,
       message: 'The remote does not answer.',
+    });
+  });
+
+  test('what it can do without for a while is red and changes nothing else', async () => {
+    const away = () => {
+      throw new Error('The cluster has said nothing for an hour.');
+    };
+    const other = await startApi({ probes: [{ name: 'watch', vital: false, check: away }] });
+    onTestFinished(() => other.close());
+    const reply = await other.request('GET', '/readyz', { token: null });
+    expect(reply.status).toBe(200);
+    expect(Readiness.parse(reply.body)).toMatchObject({
+      ready: true,
+      checks: [
+        { name: 'database', ready: true },
+        { name: 'watch', ready: false, message: 'The cluster has said nothing for an hour.' },
+      ],
     });
   });
 
@@ -287,7 +304,15 @@ describe('OpenAPI', () => {
     const { text, headers } = await api.request('GET', '/api/docs', { token: null });
     expect(headers.get('Content-Type')).toBe('text/html; charset=utf-8');
     for (const one of api.routes) expect(text).toContain(`${one.method} ${one.path}`);
-    expect(text).not.toMatch(/<script|https?:\/\/|src=|@import/);
+    expect(text).not.toMatch(/<script|<link|src=|href="(?!\/api\/|#)|@import|url\(/);
+    const create = text.slice(text.indexOf('POST /api/stores'));
+    const [section = ''] = create.split('</section>');
+    // What to send, an example that can be sent, what comes back.
+    expect(section).toMatch(/Body.*<code>name<\/code> <small>text<\/small>.*Example/s);
+    expect(section).toContain(`curl -X POST &#34;${api.url}/api/stores&#34;`);
+    const example = /-d &#39;(.*)&#39;/.exec(section)?.[1]?.replaceAll('&#34;', '"') ?? '';
+    expect(CreateStore.parse(JSON.parse(example))).toMatchObject({ type: 'woocommerce' });
+    expect(section).toContain('store: <a href="#schema-Store">Store</a>');
     expect(headers.get('Content-Security-Policy')).toMatch(
       /default-src 'none'; style-src 'sha256-/,
     );

@@ -247,9 +247,11 @@ describe('WATCH', () => {
       expect(reports.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThanOrEqual(3),
     );
     expect(held()).toEqual({ a: 1, b: 2, c: 3 });
+    expect(things.trouble).toContain('500');
     await isFollowing();
     server.put(PATH, thing('d', 4));
     await becomes({ a: 1, b: 2, c: 3, d: 4 });
+    expect(things.trouble).toBeNull();
   });
 
   test('takes duplicates and late-comers for what they are', async () => {

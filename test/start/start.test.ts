@@ -151,6 +151,16 @@ test('without a token the first start makes one up, prints it once, and it works
   expect(printed).toContain(`Its data is in ${join(folder, 'data')}`);
   const token = /shown once: (\S+)/.exec(printed)?.[1] ?? '';
   expect((await new ApiClient(first.url, token).call('GET', '/api/stores')).status).toBe(200);
+  expect((await new ApiClient(first.url, token).call('GET', '/readyz')).body).toMatchObject({
+    ready: true,
+    checks: expect.arrayContaining([
+      {
+        name: 'watch',
+        ready: false,
+        message: expect.stringMatching(/has not told of its Applications yet/) as string,
+      },
+    ]) as unknown,
+  });
   expect(await first.stop()).toBe(0);
 
   const second = await start(env, PORT);

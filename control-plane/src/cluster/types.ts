@@ -33,6 +33,8 @@ export interface ObjectWatch<T> {
   readonly complete: boolean;
   /** When the API server last said anything, be it only that nothing changed; null: never. */
   readonly heardAt: Date | null;
+  /** Why the API server was not heard the last time; null: it was. */
+  readonly trouble: string | null;
   readonly size: number;
   get(name: string): T | undefined;
   entries(): IterableIterator<[string, T]>;

@@ -90,6 +90,11 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
   let startVersion = '0';
   let complete = false;
   let heardAt: Date | null = null;
+  let trouble: string | null = null;
+  const hear = (): void => {
+    heardAt = new Date();
+    trouble = null;
+  };
   let onChange: (names: readonly string[]) => void = () => undefined;
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
 
@@ -119,7 +124,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       if (answer.status !== 200) throw refuse(answer.status, answer.headers['retry-after']);
       const parsed = page.safeParse(JSON.parse(text));
       if (!parsed.success) throw new Error('the LIST is not a list');
-      heardAt = new Date();
+      hear();
       version ??= parsed.data.metadata.resourceVersion;
       token = parsed.data.metadata.continue ?? '';
       for (const object of parsed.data.items) {
@@ -217,7 +222,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), silenceMs);
-        heardAt = new Date();
+        hear();
         heard = true;
         rest += decoder.write(chunk);
         const changed = new Set<string>();
@@ -300,6 +305,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       if (failures === 0 || isStopped()) continue;
       const most = Math.min(LONGEST_BACKOFF_MS, backoffMs * 2 ** Math.min(failures - 1, 10));
       wait = Math.max(wait, Math.round(most * (0.5 + random() / 2)));
+      trouble = reason;
       report({ kind: 'interrupted', reason, retryInMs: wait });
       await pause(wait, undefined, { signal: stop }).catch(() => undefined);
     }
@@ -322,6 +328,9 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     },
     get heardAt() {
       return heardAt;
+    },
+    get trouble() {
+      return trouble;
     },
     get size() {
       return held.size;

@@ -23,7 +23,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   writer:
     'Requests are accepted and wait; nothing is committed. Check that the forge answers and takes ' +
     'our credential.',
-  observer:
+  observer: 'Stores keep the status they had; it starts again by itself. The log has more.',
+  watch:
     'Stores keep the status they had. Check that the API server answers and that the observer’s ' +
     'account may read (bootstrap/access/observer.yaml).',
   cluster:

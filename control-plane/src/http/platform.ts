@@ -11,8 +11,13 @@ import type { Hub } from './hub.ts';
 import { describeApi } from './openapi.ts';
 import { route, type RouteDescription, type Route } from './route.ts';
 
-/** Something that must work for this process to be of use. `check` throws when it does not. */
-export type Probe = { readonly name: string; readonly check: () => Promise<void> | void };
+/** Something that must work. `check` throws when it does not. */
+export type Probe = {
+  readonly name: string;
+  /** False: what waits for it waits, and this process is of use all the same; default true. */
+  readonly vital?: boolean;
+  readonly check: () => Promise<void> | void;
+};
 
 const PROBE_MS = 2000;
 
@@ -25,7 +30,10 @@ export function platformRoutes(options: {
   readonly describe: () => readonly RouteDescription[];
 }): Route[] {
   const { db, hub, registry, describe } = options;
-  const probes = [{ name: 'database', check: () => checkDatabase(db) }, ...options.probes];
+  const probes: readonly Probe[] = [
+    { name: 'database', check: () => checkDatabase(db) },
+    ...options.probes,
+  ];
   return [
     route({
       method: 'GET',
@@ -55,11 +63,12 @@ export function platformRoutes(options: {
       method: 'GET',
       path: '/readyz',
       policy: 'anyone',
-      summary: 'Whether everything it needs is there, check by check',
+      summary:
+        'Whether what it needs is there, check by check; a cluster that is away is told, no more',
       answers: { 200: Readiness, 503: Readiness },
       handle: async () => {
         const checks = await Promise.all(probes.map(runProbe));
-        const ready = checks.every((one) => one.ready);
+        const ready = checks.every((one, index) => one.ready || probes[index]?.vital === false);
         return { status: ready ? 200 : 503, body: { ready, checks } satisfies Readiness };
       },
     }),
@@ -89,9 +98,9 @@ export function platformRoutes(options: {
       policy: 'anyone',
       summary: 'This description, for people',
       answers: { 200: 'text/html' },
-      handle: () => ({
+      handle: ({ ctx }) => ({
         status: 200,
-        body: renderDocs(describe()),
+        body: renderDocs(describe(), `${ctx.protocol}://${ctx.host}`),
         headers: {
           'Content-Type': 'text/html; charset=utf-8',
           'Content-Security-Policy': DOCS_POLICY,
