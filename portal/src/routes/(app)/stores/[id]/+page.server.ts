@@ -5,14 +5,16 @@ import type { Accepted, AdminLogin, EngineList, OrderSummary } from '#lib/shapes
 import { redirect } from '@sveltejs/kit';
 import type { Actions, PageServerLoad } from './$types';
 
-export const load: PageServerLoad = async ({ fetch, params }) => {
+export const load: PageServerLoad = async ({ fetch, params, url }) => {
   // The shop itself is asked, which may take a while: the page does not wait for it.
   const orders = askApi<OrderSummary>(
     fetch,
     `/api/stores/${encodeURIComponent(params.id)}/orders?days=30`,
   );
   const offer = await askApi<EngineList>(fetch, '/api/engines');
-  return { orders, engines: offer.ok ? offer.data.engines : [] };
+  // Without JavaScript nothing can be filled in later: a link asks for a page that waits.
+  const isWaiting = url.searchParams.has('orders');
+  return { orders: isWaiting ? await orders : orders, engines: offer.ok ? offer.data.engines : [] };
 };
 
 export const actions: Actions = {
