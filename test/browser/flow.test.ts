@@ -2,7 +2,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { launchBrowser, takePicture } from './browser.ts';
-import { inviteOwner, join, signIn } from './people.ts';
+import { inviteOwner, join, liveTheDay, signIn } from './people.ts';
 import { startProduct, type Product } from './product.ts';
 
 const READY_MS = 60_000;
@@ -43,48 +43,8 @@ afterEach(async ({ task }) => {
   expect(complaints).toEqual([]);
 });
 
-test('sign in, create, watch it become ready, open it, reveal its login, delete it', async () => {
-  await signIn(page, product, product.operator);
-  await page.getByRole('link', { name: 'Open the first shop' }).click();
-  await page.getByLabel('Name', { exact: true }).fill('Tulips!');
-  await page.getByText('Lower-case letters', { exact: false }).first().waitFor();
-  await page.getByLabel('Name', { exact: true }).fill('tulips');
-  await page.getByText('free', { exact: true }).waitFor();
-  // What will be committed, before it is.
-  await page.getByText('kind: Application').waitFor();
-  await page.getByRole('button', { name: 'Commit and create' }).click();
-  await page.waitForURL(/\/stores\/st_/);
-  const shop = page.url();
-  let loads = 0;
-  page.on('load', () => (loads += 1));
-  await page.getByText('Ready', { exact: true }).first().waitFor({ timeout: READY_MS });
-  expect(loads, 'the page was loaded again').toBe(0);
-
-  const address = await page.getByRole('link', { name: 'Open shop' }).getAttribute('href');
-  const visit = await context.newPage();
-  await visit.goto(address ?? '');
-  await visit.getByRole('heading', { name: 'tulips' }).waitFor();
-  await visit.close();
-
-  await page.getByLabel('Your Shopyard password').fill('not the password');
-  await page.getByRole('button', { name: 'Reveal' }).click();
-  await page.getByText('This is not the password').waitFor();
-  await page.getByLabel('Your Shopyard password').fill(product.operator.password);
-  await page.getByRole('button', { name: 'Reveal' }).click();
-  await page.getByRole('button', { name: 'Copy the password' }).waitFor();
-  await page.reload();
-  expect(await page.getByRole('button', { name: 'Copy the password' }).count()).toBe(0);
-
-  await page.getByRole('link', { name: 'Settings', exact: true }).click();
-  await page.getByLabel('Type tulips to confirm').fill('tulip');
-  await page.getByRole('button', { name: 'Delete tulips for good' }).click();
-  await page.getByText('Type tulips', { exact: false }).first().waitFor();
-  expect(page.url().startsWith(shop)).toBe(true);
-  await page.getByLabel('Type tulips to confirm').fill('tulips');
-  await page.getByRole('button', { name: 'Delete tulips for good' }).click();
-  await page.goto(`${product.url}/stores`);
-  await page.getByText('No shop here yet').waitFor({ timeout: READY_MS });
-});
+test('sign in, create, watch it become ready, open it, reveal its login, delete it', () =>
+  liveTheDay(page, product, { name: 'tulips', readyMs: READY_MS }));
 
 test('a second tenant sees nothing of the first one’s stores', async () => {
   await signIn(page, product, product.operator);

@@ -1,5 +1,6 @@
 /** What a person does in the browser, by what they see: labels, roles, words. */
 import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { ApiClient } from '../support/control-plane-process.ts';
 import type { Product, SignIn } from './product.ts';
 
@@ -27,4 +28,56 @@ export async function join(page: Page, link: string, password: string): Promise<
   await page.getByLabel('Choose a password').fill(password);
   await page.getByRole('button', { name: 'Join' }).click();
   await page.waitForURL(/\/stores$/);
+}
+
+/** A merchant's first day: from signing in to an empty list again, without ever loading a page anew. */
+export async function liveTheDay(
+  page: Page,
+  product: Product,
+  { name, readyMs }: { readonly name: string; readonly readyMs: number },
+): Promise<void> {
+  await signIn(page, product, product.operator);
+  await page.getByRole('link', { name: 'Open the first shop' }).click();
+  await page.getByLabel('Name', { exact: true }).fill(`${name}!`);
+  await page.locator('[aria-invalid=true]').waitFor();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByText('free', { exact: true }).waitFor();
+  // What will be committed, before it is.
+  await page.getByText('kind: Application').waitFor();
+  await page.getByRole('button', { name: 'Commit and create' }).click();
+  await page.waitForURL(/\/stores\/st_/);
+  const shop = page.url();
+  let loads = 0;
+  page.on('load', () => (loads += 1));
+  await page.getByText('Ready', { exact: true }).first().waitFor({ timeout: readyMs });
+  expect(loads, 'the page was loaded again').toBe(0);
+
+  const address = await page.getByRole('link', { name: 'Open shop' }).getAttribute('href');
+  const visit = await page.context().newPage();
+  const answer = await visit.goto(address ?? '');
+  expect(answer?.status()).toBe(200);
+  expect(await visit.title()).toContain(name);
+  await visit.close();
+
+  await page.getByLabel('Your Shopyard password').fill('not the password');
+  await page.getByRole('button', { name: 'Reveal' }).click();
+  await page.getByText('This is not the password').waitFor();
+  await page.getByLabel('Your Shopyard password').fill(product.operator.password);
+  await page.getByRole('button', { name: 'Reveal' }).click();
+  await page.getByRole('button', { name: 'Copy the password' }).waitFor();
+  await page.reload();
+  expect(await page.getByRole('button', { name: 'Copy the password' }).count()).toBe(0);
+
+  await page.getByRole('link', { name: 'Settings', exact: true }).click();
+  const confirm = page.getByLabel(`Type ${name} to confirm`);
+  const remove = page.getByRole('button', { name: `Delete ${name} for good` });
+  await confirm.fill(name.slice(1));
+  await remove.click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  expect(page.url().startsWith(shop)).toBe(true);
+  await confirm.fill(name);
+  await remove.click();
+  await page.getByText('eleting', { exact: false }).first().waitFor();
+  await page.goto(`${product.url}/stores`);
+  await page.getByText('No shop here yet').waitFor({ timeout: readyMs });
 }

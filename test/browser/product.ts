@@ -1,4 +1,4 @@
-/** The whole product as `npm start` runs it, on the practice cluster and ports of its own. */
+/** The whole product as `npm start` runs it, on ports of its own. */
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,26 +18,37 @@ export type Product = AsyncDisposable & {
 
 const TOKEN = 'browser-test-operator-token';
 
+/** On the practice cluster, with a database of its own on the tests' Postgres. */
 export async function startProduct(): Promise<Product> {
+  await using stack = new AsyncDisposableStack();
+  const database = await createTestDatabase();
+  stack.defer(() => database.close());
+  const product = await startProductWith({
+    SHOPYARD_CLUSTER: 'practice',
+    SHOPYARD_FORGE_PORT: String(await findFreePort()),
+    SHOPYARD_STORE_PORT: String(await findFreePort()),
+    DATABASE_URL: database.url,
+  });
+  stack.use(product);
+  const owned = stack.move();
+  return { ...product, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** With these settings; without a DATABASE_URL on a Postgres of its own. */
+export async function startProductWith(env: Readonly<Record<string, string>>): Promise<Product> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-browser-'));
   await chmod(folder, 0o755);
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const database = await createTestDatabase();
-  stack.defer(() => database.close());
   const log = join(folder, 'log');
-  const port = await findFreePort();
   const running = await startControlPlaneProcess({
-    port,
+    port: await findFreePort(),
     log,
     env: {
-      SHOPYARD_CLUSTER: 'practice',
       SHOPYARD_DATA_DIR: join(folder, 'data'),
       SHOPYARD_LOG_LEVEL: 'warn',
       SHOPYARD_BOOTSTRAP_TOKEN: TOKEN,
-      SHOPYARD_FORGE_PORT: String(await findFreePort()),
-      SHOPYARD_STORE_PORT: String(await findFreePort()),
-      DATABASE_URL: database.url,
+      ...env,
     },
   });
   stack.defer(async () => {

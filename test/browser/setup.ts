@@ -27,7 +27,6 @@ const INSTALLED = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/g
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   await promisify(execFile)(process.execPath, ['bootstrap/prepare.js'], { cwd: TOP });
   const artefacts = join(TOP, '.artefacts', 'screenshots');
-  await rm(artefacts, { recursive: true, force: true });
   await mkdir(artefacts, { recursive: true });
   project.provide('artefacts', artefacts);
 
