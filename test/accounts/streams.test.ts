@@ -98,3 +98,13 @@ test.each(ENDS)('within five seconds it ends for who %s', async (_what, end) => 
   expect(other.ended()).toBe(false);
   expect(namesOf(stream)).toEqual([]);
 });
+
+test('a session that was just ended elsewhere opens no stream, remembered or not', async () => {
+  const { id, cookie } = await api.person('member', 'remembered');
+  expect((await api.request('GET', '/api/stores', { cookie })).status).toBe(200);
+  await api.db.deleteFrom('sessions').where('userId', '=', id).execute();
+  expect((await api.request('GET', '/api/stores', { cookie })).status, 'remembered').toBe(200);
+  const stream = await openStream(api.url, { cookie });
+  streams.push(stream);
+  expect(stream.status).toBe(401);
+});

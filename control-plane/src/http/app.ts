@@ -205,7 +205,7 @@ async function serve(ctx: Context, one: Route, guard: Guard): Promise<void> {
 /** The caller, when they may use the route; throws a 401 or 403 otherwise. */
 async function admit(ctx: Context, one: Route, guard: Guard): Promise<Principal> {
   const { authenticator, clock } = guard;
-  const principal = await authenticator.identify(ctx);
+  const principal = await authenticator.identify(ctx, { fresh: one.fresh === true });
   const now = clock();
   // What is remembered may be from before the password was given.
   const known =

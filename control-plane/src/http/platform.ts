@@ -39,6 +39,7 @@ export function platformRoutes(options: {
       method: 'GET',
       path: '/api/events',
       policy: 'reader',
+      fresh: true,
       summary: 'Follow changes as server-sent events; resumes after Last-Event-ID',
       answers: { 200: 'text/event-stream' },
       handle: ({ ctx, principal }) => {

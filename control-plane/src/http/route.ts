@@ -41,6 +41,8 @@ export type RouteDescription = {
   readonly policy: Policy;
   /** The caller's password was asked for again in the last minutes. */
   readonly recent?: boolean;
+  /** Asks the database who calls: what lasts must not begin with what is remembered. */
+  readonly fresh?: boolean;
   readonly summary: string;
   readonly body?: z.ZodType;
   readonly query?: z.ZodType;
