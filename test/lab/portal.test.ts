@@ -19,7 +19,7 @@ afterAll(async () => {
 
 test('sign in, create, watch it become ready, open it, reveal its login, delete it', async () => {
   if (product === undefined || browser === undefined) throw new Error('nothing was started');
-  const page = await browser.newPage();
+  const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
   onTestFailed(async () => {
     await takePicture(page, 'failed/lab');
