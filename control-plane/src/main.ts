@@ -485,7 +485,10 @@ function refuseTrouble(trouble: string | null): void {
 
 /** The command line: settings from the environment, one sentence when something is in the way. */
 async function run(): Promise<void> {
-  const read = readConfig(process.env);
+  // A person at a terminal wants to see what is wrong, not every request.
+  const read = readConfig(
+    process.stdout.isTTY ? { SHOPYARD_LOG_LEVEL: 'warn', ...process.env } : process.env,
+  );
   if (!read.ok) {
     console.error(`Shopyard cannot start; these settings need a look:\n`);
     for (const problem of read.problems) console.error(`  ${problem}`);
@@ -507,6 +510,10 @@ async function run(): Promise<void> {
   }
   console.log(`Shopyard is at ${controlPlane.url} (API described at ${controlPlane.url}/api/docs)`);
   console.log(`Its data is in ${read.config.SHOPYARD_DATA_DIR}`);
+  if (read.config.clusterKind === 'practice')
+    console.log(
+      'It builds on the practice cluster: shops go through every step; nothing is running',
+    );
   const { firstToken, firstSignIn } = controlPlane;
   if (firstSignIn !== null)
     console.log(

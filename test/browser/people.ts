@@ -56,7 +56,7 @@ export async function liveTheDay(
   const visit = await page.context().newPage();
   const answer = await visit.goto(address ?? '');
   expect(answer?.status()).toBe(200);
-  expect(await visit.title()).toContain(name);
+  expect((await visit.title()).toLowerCase()).toContain(name);
   await visit.close();
 
   await page.getByLabel('Your Shopyard password').fill('not the password');

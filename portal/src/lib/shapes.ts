@@ -29,7 +29,6 @@ export type {
   SessionList,
   SignInOptions,
   Store,
-  StoreAnswer,
   StoreCounts,
   StoreEvents,
   StoreList,
@@ -48,4 +47,3 @@ export type StoreStatus = Store['status'];
 export type Stage = Store['stage'];
 export type StageEntry = Health['stages'][number];
 export type Engine = EngineList['engines'][number];
-export type Plan = Engine['plans'][number];
