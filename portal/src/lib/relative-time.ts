@@ -37,9 +37,14 @@ export function describeSpan(ms: number): string {
 
 /** The exact time, for a hover: “21 Nov 2026, 14:05:09 UTC”. */
 export function describeExact(at: Date): string {
+  return `${describeDate(at)}, ${at.toISOString().slice(11, 19)} UTC`;
+}
+
+/** The day alone, in UTC: “21 Nov 2026”. */
+export function describeDate(at: Date): string {
   const [, month = '', day = '', year = ''] =
     /^\w+, (\w+) (\d+), (\d+)/.exec(LONG.format(at)) ?? [];
-  return `${day} ${month} ${year}, ${at.toISOString().slice(11, 19)} UTC`;
+  return `${day} ${month} ${year}`;
 }
 
 const LONG = new Intl.DateTimeFormat('en-US', {
