@@ -46,4 +46,3 @@ export type {
 export type StoreStatus = Store['status'];
 export type Stage = Store['stage'];
 export type StageEntry = Health['stages'][number];
-export type Engine = EngineList['engines'][number];
