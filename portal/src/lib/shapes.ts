@@ -2,6 +2,7 @@
  * The API's shapes, as types: `import type` only, so that the schemas, and zod with them, stay on
  * the server.
  */
+import type { Health, Store } from '../../../control-plane/src/contract.ts';
 
 export type {
   Accepted,
