@@ -7,12 +7,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureCreateRate } from './create-rate.ts';
 import { measureGrowth } from './growth.ts';
+import { measurePortal } from './portal.ts';
 import { formatGoal, type Measurement } from './report.ts';
 import { openWorkshop, type Workshop } from './workshop.ts';
 
 const BENCHES: Readonly<Record<string, (workshop: Workshop) => Promise<Measurement>>> = {
   'create-rate': measureCreateRate,
   growth: measureGrowth,
+  portal: measurePortal,
 };
 
 const RESULTS = join(import.meta.dirname, '../../.bench');

@@ -37,6 +37,17 @@ export type Workshop = AsyncDisposable & {
   makeRepository(path: string, stores: number): Promise<void>;
   /** The product over a repository and a database with so many stores. */
   startProduct(name: string, stores: number): Promise<Product>;
+  /** The whole of it, portal and practice cluster included, with nothing in it yet. */
+  startWhole(name: string): Promise<Whole>;
+};
+
+export type Whole = {
+  readonly url: string;
+  /** Calls the API as an operator. */
+  call(method: string, path: string, body?: object): Promise<unknown>;
+  /** The first sign-in. */
+  readonly email: string;
+  readonly password: string;
 };
 
 /** The way measured: HTTP POST in, commits on the remote out. */
@@ -97,6 +108,32 @@ export async function openWorkshop(folder: string): Promise<Workshop> {
       stack.defer(() => process.stop());
       return { create: (names, clients) => createStores(process.url, repository, names, clients) };
     },
+    async startWhole(name) {
+      postgres ??= startPostgres();
+      const log = resolve(`${name}.log`);
+      const process = await startProcess(log, {
+        DATABASE_URL: await createDatabase(await postgres, name),
+        SHOPYARD_DATA_DIR: resolve(name),
+        SHOPYARD_CLUSTER: 'practice',
+        SHOPYARD_BOOTSTRAP_TOKEN: TOKEN,
+        SHOPYARD_FORGE_PORT: String(await findFreePort()),
+        SHOPYARD_STORE_PORT: String(await findFreePort()),
+        SHOPYARD_LOG_LEVEL: 'error',
+      });
+      stack.defer(() => process.stop());
+      return {
+        url: process.url,
+        ...(await readFirstSignIn(log)),
+        async call(method, path, body) {
+          const response = await fetch(`${process.url}${path}`, {
+            method,
+            headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          });
+          return response.json();
+        },
+      };
+    },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -110,17 +147,32 @@ clusters: [{name: none, cluster: {server: 'http://127.0.0.1:9'}}]
 users: [{name: none, user: {token: none}}]
 `;
 
+/** It is printed a moment after the first answer. */
+async function readFirstSignIn(log: string): Promise<{ email: string; password: string }> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const said = await readFile(log, 'utf8');
+    const [, email, password] = /^Sign in as (\S+) with the password (\S+)/m.exec(said) ?? [];
+    if (email !== undefined && password !== undefined) return { email, password };
+    await wait(100);
+  }
+  throw new Error(`${log} says nothing of a first sign-in`);
+}
+
+async function createDatabase(serverUrl: string, name: string): Promise<string> {
+  const admin = new pg.Client({ connectionString: serverUrl });
+  await admin.connect();
+  await admin.query(`create database ${pg.escapeIdentifier(name)}`);
+  await admin.end();
+  return serverUrl.replace(/[^/]+$/, name);
+}
+
 async function makeDatabase(
   serverUrl: string,
   name: string,
   fleet: Fleet,
   stores: number,
 ): Promise<string> {
-  const admin = new pg.Client({ connectionString: serverUrl });
-  await admin.connect();
-  await admin.query(`create database ${pg.escapeIdentifier(name)}`);
-  await admin.end();
-  const url = serverUrl.replace(/[^/]+$/, name);
+  const url = await createDatabase(serverUrl, name);
   await migrate(url);
   const db = openDatabase(url);
   try {

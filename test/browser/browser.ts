@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { expect, inject } from 'vitest';
+import { CHROMIUM_ARGS } from './chromium.ts';
 
 /** Starts the browser; `end` it when done. */
 export function launchBrowser(): Promise<Browser> {
   const { executable, env } = inject('chromium');
   return chromium.launch({
     executablePath: executable,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
+    args: CHROMIUM_ARGS,
     env: { ...process.env, ...env },
   });
 }
