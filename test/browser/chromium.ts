@@ -1,9 +1,9 @@
 /** A Chromium to test with: the one that is installed, else the one that a package ships. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 /** A program and what it needs from its environment. */
 export type Chromium = {
@@ -43,7 +43,7 @@ async function unpackChromium(folder: string): Promise<Chromium> {
   process.env.TMPDIR = folder;
   try {
     const { default: packed, inflate } = await import('@sparticuz/chromium');
-    const bin = join(dirname(fileURLToPath(import.meta.resolve('@sparticuz/chromium'))), '../bin');
+    const bin = join(dirname(findPackageJSON('@sparticuz/chromium', import.meta.url) ?? ''), 'bin');
     const executable = await packed.executablePath(bin);
     const libraries = await inflate(join(bin, 'al2023.tar.br'));
     return {
