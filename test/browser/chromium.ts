@@ -1,6 +1,6 @@
 /** A Chromium to test with: the one that is installed, else the one that a package ships. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -46,12 +46,18 @@ async function unpackChromium(folder: string): Promise<Chromium> {
     const bin = join(dirname(findPackageJSON('@sparticuz/chromium', import.meta.url) ?? ''), 'bin');
     const executable = await packed.executablePath(bin);
     const libraries = await inflate(join(bin, 'al2023.tar.br'));
+    // The package's own configuration names folders of its usual home; without a font it crashes.
+    const fonts = join(folder, 'fonts.conf');
+    await writeFile(
+      fonts,
+      `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>${join(folder, 'fonts')}</dir><cachedir>${join(folder, 'cache')}</cachedir></fontconfig>
+`,
+    );
     return {
       executable,
-      env: {
-        LD_LIBRARY_PATH: join(libraries, 'lib'),
-        FONTCONFIG_PATH: join(folder, 'fonts'),
-      },
+      env: { LD_LIBRARY_PATH: join(libraries, 'lib'), FONTCONFIG_FILE: fonts },
     };
   } finally {
     if (before === undefined) delete process.env.TMPDIR;
