@@ -3,14 +3,15 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments, stringify } from 'yaml';
 import { programFolder } from '../../bootstrap/lab/build.ts';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
 import { findProgram } from '../../bootstrap/lab/programs.ts';
+import type { Chart } from '../../control-plane/src/templates.ts';
 
 const run = promisify(execFile);
 
@@ -22,6 +23,9 @@ export type Amounts = Readonly<Record<string, string>>;
 export interface Container {
   readonly name: string;
   readonly image: string;
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly args?: readonly string[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
   readonly resources?: { readonly requests?: Amounts; readonly limits?: Amounts };
   readonly securityContext?: {
     readonly allowPrivilegeEscalation?: boolean;
@@ -46,6 +50,7 @@ export interface Probe {
 export interface PodSpec {
   readonly serviceAccountName?: string;
   readonly automountServiceAccountToken?: boolean;
+  readonly affinity?: unknown;
   readonly hostNetwork?: boolean;
   readonly hostPID?: boolean;
   readonly hostIPC?: boolean;
@@ -56,8 +61,14 @@ export interface PodSpec {
   };
   readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];
-  readonly volumes?: readonly (Readonly<Record<string, unknown>> & { readonly name: string })[];
+  readonly volumes?: readonly Volume[];
 }
+
+export type Volume = Readonly<Record<string, unknown>> & {
+  readonly name: string;
+  readonly persistentVolumeClaim?: { readonly claimName: string };
+  readonly secret?: { readonly secretName: string };
+};
 
 export interface PodTemplate {
   readonly metadata: {
@@ -90,20 +101,55 @@ export interface Manifest {
     readonly template?: PodTemplate;
     readonly jobTemplate?: { readonly spec: { readonly template: PodTemplate } };
     readonly volumeClaimTemplates?: readonly Manifest[];
+    readonly persistentVolumeClaimRetentionPolicy?: { readonly whenScaled?: string };
     readonly resources?: { readonly requests: Amounts };
     readonly backoffLimit?: number;
     readonly activeDeadlineSeconds?: number;
     readonly ttlSecondsAfterFinished?: number;
-    readonly podSelector?: unknown;
+    readonly suspend?: boolean;
+    readonly minReplicas?: number;
+    readonly maxReplicas?: number;
+    readonly scaleTargetRef?: { readonly name: string };
+    readonly strategy?: {
+      readonly type?: string;
+      readonly rollingUpdate?: { readonly maxSurge?: number | string };
+    };
+    readonly podSelector?: PodSelector;
     readonly policyTypes?: readonly string[];
+    readonly ingress?: readonly {
+      readonly from?: readonly Peer[];
+      readonly ports: readonly Port[];
+    }[];
+    readonly egress?: readonly { readonly to?: readonly Peer[]; readonly ports: readonly Port[] }[];
     readonly rules?: readonly { readonly host: string }[];
-    readonly tls?: readonly { readonly hosts: readonly string[] }[];
+    readonly tls?: readonly { readonly hosts: readonly string[]; readonly secretName?: string }[];
   };
+}
+
+/** Of one end of a NetworkPolicy's rule. */
+export interface Peer {
+  readonly podSelector?: PodSelector;
+  readonly namespaceSelector?: unknown;
+  readonly ipBlock?: { readonly cidr: string };
+}
+
+export interface PodSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values: readonly string[];
+  }[];
+}
+
+export interface Port {
+  readonly protocol: string;
+  readonly port: number;
 }
 
 export type Values = Readonly<Record<string, unknown>>;
 
-/** Where Helm is: the setting HELM, the PATH, or the lab's cache; undefined when nowhere. */
+/** Where Helm 3, Argo CD's, is: the setting HELM, the PATH, or the lab's cache; undefined when nowhere. */
 export function findHelm(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const candidates = [
     env.HELM ?? '',
@@ -111,6 +157,28 @@ export function findHelm(env: NodeJS.ProcessEnv = process.env): string | undefin
     join(programFolder(resolveLabPaths(env), findProgram('helm')), 'helm'),
   ];
   return candidates.find((path) => path !== '' && existsSync(path));
+}
+
+/** Where Helm 4 is: the setting HELM4, or the lab's cache; undefined when nowhere. */
+function findHelm4(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const built = join(programFolder(resolveLabPaths(env), findProgram('helm4')), 'helm');
+  return [env.HELM4 ?? '', built].find((path) => path !== '' && existsSync(path));
+}
+
+/** The Helm of each major version that charts are tried with, where it is there. */
+export const HELMS = [
+  ['3', findHelm()],
+  ['4', findHelm4()],
+] as const;
+
+/** Writes a chart as it is published; returns its folder within `into`. */
+export async function placeChart(chart: Chart, into: string): Promise<string> {
+  const folder = join(into, chart.name);
+  for (const [path, content] of chart.files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+  return folder;
 }
 
 /** Runs one Helm command on a chart with these values; what it says on failure is the error's message. */
@@ -122,7 +190,8 @@ export async function runHelm(
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-chart-'));
   try {
     const file = join(folder, 'values.yaml');
-    await writeFile(file, stringify(values));
+    // As Helm reads it: in YAML 1.1 an unquoted NO is no country.
+    await writeFile(file, stringify(values, { version: '1.1' }));
     const { stdout } = await run(helm, [...command, '--values', file], {
       timeout: helmDeadline,
       maxBuffer: 16 * 1024 * 1024,

@@ -1,42 +1,71 @@
 <?php
 /**
- * Build time only: unpacks the archives that are there into WordPress, each checked against its SHA-256.
- * Usage: add-archives.php <archives> <wordpress>
+ * Build time only: puts what upstream publishes as archives into WordPress, as archives.json pins it. An archive that
+ * was given is taken as it is, or checked against <SETTING>_SHA256 if that is set. One that was not is downloaded, never
+ * without a checksum: <SETTING>_SHA256, or the one in archives.json.
+ *
+ * FETCH_ARCHIVES: yes = a missing archive ends the build; auto = it is left out, with a line that says so; no = nothing
+ * is downloaded. Usage: add-archives.php <archives> <wordpress>
  */
 declare(strict_types=1);
 
 [, $archives, $wordpress] = $argv;
+$fetch = getenv('FETCH_ARCHIVES') ?: 'auto';
 
-$known = [
-    'woocommerce.zip' => ['WOOCOMMERCE_ZIP_SHA256', 'wp-content/plugins'],
-    'theme.zip' => ['WOOCOMMERCE_THEME_ZIP_SHA256', 'wp-content/themes'],
-    'wp-cli.phar' => ['WP_CLI_PHAR_SHA256', null],
-];
+function stop(string $reason): never
+{
+    fwrite(STDERR, "$reason\n");
+    exit(1);
+}
 
-foreach ($known as $name => [$argument, $folder]) {
+/** The reason why it cannot be had, or null when it is there. */
+function download(string $name, array $pin, ?string $sha256, string $file): ?string
+{
+    if ($pin['url'] === null) {
+        return 'not given';
+    }
+    if ($sha256 === null) {
+        return "not given, and no checksum of version {$pin['version']} is known: give {$pin['setting']}_SHA256";
+    }
+    $partial = "$file.partial";
+    if (!@copy($pin['url'], $partial, stream_context_create(['http' => ['timeout' => 60]]))) {
+        return "not given, and {$pin['url']} cannot be reached";
+    }
+    rename($partial, $file);
+    return null;
+}
+
+foreach (json_decode(file_get_contents(__DIR__ . '/archives.json'), true, flags: JSON_THROW_ON_ERROR) as $name => $pin) {
     $file = "$archives/$name";
+    $expected = strtolower((string) getenv("{$pin['setting']}_SHA256")) ?: null;
     if (!is_file($file)) {
-        echo "$name: not given, left out\n";
-        continue;
+        $expected ??= $pin['sha256'];
+        $missing = $fetch === 'no' ? 'not given' : download($name, $pin, $expected, $file);
+        if ($missing !== null && $fetch === 'yes' && $pin['url'] !== null) {
+            stop("$name: $missing");
+        }
+        if ($missing !== null) {
+            echo "$name: left out ($missing)\n";
+            continue;
+        }
     }
     $found = hash_file('sha256', $file);
-    $expected = strtolower((string) getenv($argument));
-    if ($expected === '' && getenv('ALLOW_UNCHECKED_ARCHIVES') !== 'yes') {
-        fwrite(STDERR, "$name is there but $argument is not: give its checksum ($found, if you trust this file)\n");
-        exit(1);
+    if ($expected !== null && $expected !== $found) {
+        stop("$name: expected SHA-256 $expected, found $found");
     }
-    if ($expected !== '' && $expected !== $found) {
-        fwrite(STDERR, "$name: expected SHA-256 $expected, found $found\n");
-        exit(1);
-    }
-    if ($folder === null) {
-        copy($file, '/usr/local/bin/wp') && chmod('/usr/local/bin/wp', 0755) || exit(1);
+    if ($pin['into'] === null) {
+        copy($file, '/usr/local/bin/wp') && chmod('/usr/local/bin/wp', 0755) || stop("$name: cannot be copied");
     } else {
         $zip = new ZipArchive();
-        if ($zip->open($file) !== true || !$zip->extractTo("$wordpress/$folder")) {
-            fwrite(STDERR, "$name: not a readable zip archive\n");
-            exit(1);
+        if ($zip->open($file) !== true || !$zip->extractTo("$wordpress/{$pin['into']}")) {
+            stop("$name: not a readable zip archive");
         }
     }
     echo "$name: added, SHA-256 $found\n";
+}
+
+// WordPress looks for the object cache here; wp-config.php decides per store whether it is used.
+$dropIn = "$wordpress/wp-content/plugins/redis-cache/includes/object-cache.php";
+if (is_file($dropIn)) {
+    copy($dropIn, "$wordpress/wp-content/object-cache.php") || stop('the object cache cannot be put into place');
 }

@@ -4,7 +4,9 @@
  *
  *   WORDPRESS_URL                   public origin, e.g. https://shop.example.com
  *   WORDPRESS_DB_HOST/_NAME/_USER   the store's database
- *   SHOPYARD_INTERNAL_SECRETS       folder of Secret `store-internal`: database-password and the keys and salts
+ *   SHOPYARD_INTERNAL_SECRETS       folder of Secret `store-internal`: database-password, redis-password and the keys
+ *                                   and salts
+ *   REDIS_HOST                      optional: the store's Redis, for the object cache
  *
  * Code is immutable (DISALLOW_FILE_MODS); cron runs from a CronJob (DISABLE_WP_CRON).
  */
@@ -43,6 +45,18 @@
         define("{$constant}_SALT", $secret("$name-salt"));
     }
 
+    $redis = (string) getenv('REDIS_HOST');
+    if ($redis === '') {
+        define('WP_REDIS_DISABLED', true);
+    } else {
+        define('WP_REDIS_HOST', $redis);
+        define('WP_REDIS_PASSWORD', $secret('redis-password'));
+        define('WP_REDIS_TIMEOUT', 1);
+        define('WP_REDIS_READ_TIMEOUT', 1);
+        // Without its cache a shop is slow, not down.
+        define('WP_REDIS_GRACEFUL', true);
+    }
+
     define('FORCE_SSL_ADMIN', str_starts_with($url, 'https://'));
 })();
 
@@ -52,6 +66,8 @@ define('DISALLOW_FILE_MODS', true);
 define('AUTOMATIC_UPDATER_DISABLED', true);
 define('DISABLE_WP_CRON', true);
 define('WP_TEMP_DIR', '/tmp');
+// The code belongs to root: WordPress would conclude that files are written over FTP.
+define('FS_METHOD', 'direct');
 define('WP_DEBUG', false);
 define('WP_MEMORY_LIMIT', '256M');
 

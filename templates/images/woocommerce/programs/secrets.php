@@ -5,8 +5,8 @@
  * Job needs no right to read, change or remove anything.
  *
  *   store-admin     username, password, email    the merchant's first login, shown on request by the control plane
- *   store-api       consumer_key, consumer_secret   WooCommerce's REST key
- *   store-internal  database-password and WordPress's keys and salts
+ *   store-api       consumer_key, consumer_secret    WooCommerce's REST key
+ *   store-internal  database-password, redis-password, backup-password, and WordPress's keys and salts
  *
  * Environment: SHOPYARD_NAMESPACE, SHOPYARD_STORE_ID, SHOPYARD_HOST.
  */
@@ -103,7 +103,10 @@ function make_secret(string $namespace, string $name, array $data): void
 
 $namespace = setting('SHOPYARD_NAMESPACE');
 
-$internal = ['database-password' => random_text(32)];
+$internal = [];
+foreach (['database', 'redis', 'backup'] as $name) {
+    $internal["$name-password"] = random_text(32);
+}
 foreach (['auth', 'secure-auth', 'logged-in', 'nonce'] as $name) {
     $internal["$name-key"] = random_text(64);
     $internal["$name-salt"] = random_text(64);

@@ -1,13 +1,10 @@
 <?php
 /**
- * Settings of the site that hold for any store: its address (a domain may have changed since the last generation) and
- * permalinks.
+ * The site's address, which may have changed since the last generation, and the rules by which addresses are read.
  */
 declare(strict_types=1);
 
 require __DIR__ . '/../wordpress.php';
-
-const PERMALINKS = '/%postname%/';
 
 pretend_request();
 require '/usr/src/wordpress/wp-load.php';
@@ -40,10 +37,6 @@ if ($former !== $url) {
     say("site: moved from $former to $url, $moved texts changed");
 }
 
-if (get_option('permalink_structure') !== PERMALINKS) {
-    $wp_rewrite->set_permalink_structure(PERMALINKS);
-    say('site: permalinks set to ' . PERMALINKS);
-}
 // Rules depend on the plugins of this image. Never hard: there is no .htaccess to write.
 flush_rewrite_rules(false);
 say("site: $url");

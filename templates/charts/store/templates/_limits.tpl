@@ -1,17 +1,22 @@
-{{- $plan := include "woocommerce.plan" . | fromYaml }}
-{{- $storagePlan := include "woocommerce.storagePlan" . | fromYaml }}
-# A plan's quota must give way before a larger plan's pods come and may close in only after they are gone. So it bears
-# its plan's name and stands in the last wave: on a change of plan Argo CD prunes what is left over in the reverse order
-# of waves, the former quota first (this wave), the former LimitRange last, and makes the new quota at the end.
+{{/*
+The plan's ResourceQuota and LimitRange. Takes root; reads the plan's `quota`.
+
+A plan's quota must give way before a larger plan's pods come and may close in only after they are gone. So it bears its
+plan's name and stands in the last wave: on a change of plan Argo CD prunes what is left over in the reverse order of
+waves, the former quota first (the last wave), the former LimitRange last, and makes the new quota at the end.
+*/}}
+{{- define "store.limits" -}}
+{{- $plan := include "store.plan" . | fromYaml }}
+{{- $storagePlan := include "store.storagePlan" . | fromYaml -}}
 apiVersion: v1
 kind: ResourceQuota
 metadata:
   name: plan-{{ .Values.plan }}
   namespace: {{ .Release.Namespace }}
   labels:
-    {{- include "woocommerce.labels" . | nindent 4 }}
+    {{- include "store.labels" . | nindent 4 }}
   annotations:
-    argocd.argoproj.io/sync-wave: "3"
+    argocd.argoproj.io/sync-wave: {{ include "store.lastWave" . | quote }}
 spec:
   hard:
     {{- omit $plan.quota "requests.storage" | toYaml | nindent 4 }}
@@ -29,7 +34,7 @@ metadata:
   name: plan-{{ .Values.plan }}
   namespace: {{ .Release.Namespace }}
   labels:
-    {{- include "woocommerce.labels" . | nindent 4 }}
+    {{- include "store.labels" . | nindent 4 }}
   annotations:
     argocd.argoproj.io/sync-wave: "-3"
 spec:
@@ -41,3 +46,4 @@ spec:
       defaultRequest:
         cpu: 10m
         memory: 32Mi
+{{- end }}
