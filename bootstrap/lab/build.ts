@@ -73,7 +73,7 @@ async function buildProgram(
   // outcome is set here.
   const env = {
     ...process.env,
-    CGO_ENABLED: '0',
+    CGO_ENABLED: recipe.cgo === true ? '1' : '0',
     GOFLAGS: '-mod=mod -buildvcs=false',
     GOWORK: 'off',
   };
@@ -96,7 +96,8 @@ async function buildProgram(
     readonly GoMod: string;
     readonly Dir: string;
   };
-  const flags = ['-v', '-trimpath', '-ldflags', recipe.ldflags];
+  const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags.join(',')];
+  const flags = ['-v', '-trimpath', ...tags, '-ldflags', recipe.ldflags];
   if (recipe.way === 'install') {
     await go(
       ['install', ...flags, ...recipe.packages.map((path) => `${path}@v${recipe.version}`)],
@@ -117,6 +118,9 @@ async function buildProgram(
     const copy = join(out, basename(file.from));
     await cp(join(download.Dir, file.from), copy);
     await chmod(copy, file.executable ? 0o755 : 0o644); // the module cache is read-only
+  }
+  for (const folder of recipe.folders ?? []) {
+    await cp(join(download.Dir, folder), join(out, folder), { recursive: true });
   }
   const stamp = { key, module: reference, seconds: Math.round((Date.now() - started) / 1000) };
   await writeFile(join(out, 'stamp.json'), JSON.stringify(stamp, null, 2) + '\n');

@@ -14,7 +14,7 @@ export interface LabSecrets {
 }
 
 /** Reads the lab's passwords, or makes them. */
-export async function ensureSecrets(layout: LabLayout): Promise<LabSecrets> {
+export async function ensureSecrets(layout: Pick<LabLayout, 'secrets'>): Promise<LabSecrets> {
   try {
     return JSON.parse(await readFile(layout.secrets, 'utf8')) as LabSecrets;
   } catch (error) {
@@ -33,7 +33,10 @@ export async function ensureSecrets(layout: LabLayout): Promise<LabSecrets> {
 export const repositoryUrl = `http://127.0.0.1:${ports.forge}/shopyard.git`;
 
 /** The settings, by the names of their environment variables. */
-export function describeConnection(layout: LabLayout, secrets: LabSecrets): Record<string, string> {
+export function describeConnection(
+  layout: Pick<LabLayout, 'observerKubeconfig'>,
+  secrets: LabSecrets,
+): Record<string, string> {
   const argocd = `http://127.0.0.1:${ports.argocdServer}`;
   return {
     SHOPYARD_CLUSTER_NAME: 'lab',

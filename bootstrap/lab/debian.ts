@@ -22,6 +22,8 @@ const neededPrograms: readonly (readonly [program: string, debianPackage: string
   ['openssl', 'openssl'],
   ['git', 'git'],
   ['gpg', 'gpg'],
+  ['gcc', 'gcc'],
+  ['/usr/include/stdio.h', 'libc6-dev'],
 ];
 
 const systemFolders = [

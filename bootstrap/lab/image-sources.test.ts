@@ -111,6 +111,14 @@ test('reads image folders; content, names and the executable bit are all part of
   await writeFile(join(path, 'start'), '#!/bin/bash\n');
   await addHash();
   expect(hashes.size).toBe(4);
+  await mkdir(join(path, 'node_modules'));
+  await writeFile(join(path, 'node_modules', 'left-behind.js'), '');
+  await addHash();
+  expect(hashes.size).toBe(4);
+  await mkdir(join(path, 'programs'));
+  await writeFile(join(path, 'programs', 'deeper.js'), '');
+  await addHash();
+  expect(hashes.size).toBe(5);
 });
 
 test('takes archives that a setting names, and refuses one that is not there', async () => {

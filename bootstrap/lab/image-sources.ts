@@ -50,6 +50,9 @@ interface ImageDescription {
   readonly archives?: readonly { readonly setting: string; readonly file: string }[];
 }
 
+/** What a developer's own builds leave in an image folder: part of neither its sources nor its key. */
+export const leftOut: ReadonlySet<string> = new Set(['node_modules', '.medusa', '.next']);
+
 /** Reads every image folder in the given folders. */
 export async function readImageSources(
   folders: readonly string[],
@@ -102,12 +105,7 @@ export async function readImageSource(
 
 async function hashSources(folder: string, archives: readonly ArchiveSource[]): Promise<string> {
   const hash = createHash('sha256');
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  for (const file of files) {
+  for (const file of (await listFiles(folder)).sort()) {
     const content = await readFile(file);
     const executable = ((await stat(file)).mode & 0o100) !== 0;
     hash.update(`${relative(folder, file)}\0${executable ? 'x' : '-'}\0${content.length}\0`);
@@ -115,6 +113,17 @@ async function hashSources(folder: string, archives: readonly ArchiveSource[]): 
   }
   for (const archive of archives) hash.update(`${archive.setting}\0${archive.sha256}\0`);
   return hash.digest('hex');
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (leftOut.has(entry.name)) continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) files.push(...(await listFiles(path)));
+    else if (entry.isFile()) files.push(path);
+  }
+  return files;
 }
 
 /**

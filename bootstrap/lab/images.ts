@@ -7,13 +7,14 @@
  */
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { removeAbandonedBuilds } from './build.ts';
 import { runCommand, tryCommand } from './command.ts';
 import { writePrivateJson } from './connection.ts';
 import {
   archiveName,
   findImagesToBuild,
+  leftOut,
   planImages,
   readImageSource,
   readImageSources,
@@ -48,8 +49,34 @@ export async function buildImages(
   env: NodeJS.ProcessEnv,
 ): Promise<readonly PlannedImage[]> {
   const planned = await planAllImages(env);
+  await buildMissing(paths, planned, env);
+  return planned;
+}
+
+/**
+ * The same for one more image, made upon the base images from a folder like theirs: for what is not
+ * needed whenever the lab comes up.
+ */
+export async function buildOneImage(
+  paths: LabPaths,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<PlannedImage> {
+  const bases = await readImageSources([baseImageFolder], env);
+  const planned = planImages([...bases, await readImageSource(folder, env)]);
+  await buildMissing(paths, planned, env);
+  const image = planned.find(({ runs }) => runs);
+  if (image === undefined) throw new Error(`${folder} makes no image that a cluster runs`);
+  return image;
+}
+
+async function buildMissing(
+  paths: LabPaths,
+  planned: readonly PlannedImage[],
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
   const isArchived = (image: PlannedImage): boolean => existsSync(archivePath(paths, image));
-  if (planned.every((image) => !image.runs || isArchived(image))) return planned;
+  if (planned.every((image) => !image.runs || isArchived(image))) return;
   await mkdir(paths.images, { recursive: true });
   await removeAbandonedBuilds(paths.images);
   const stored = await readStoredKeys(paths, planned);
@@ -59,7 +86,7 @@ export async function buildImages(
   for (const [index, image] of toBuild.entries()) {
     const progress = startProgress(
       `[${index + 1}/${toBuild.length}] image ${image.image}`,
-      'usually under a minute',
+      'usually under a minute, the largest takes a few',
     );
     try {
       await buildImage(paths, image, env, progress.note);
@@ -69,7 +96,6 @@ export async function buildImages(
       throw error;
     }
   }
-  return planned;
 }
 
 function buildah(paths: LabPaths, args: readonly string[]): readonly [string, string[]] {
@@ -102,7 +128,10 @@ async function buildImage(
   const context = join(work, 'context');
   try {
     await mkdir(work, { recursive: true });
-    await cp(image.folder, context, { recursive: true });
+    await cp(image.folder, context, {
+      recursive: true,
+      filter: (path) => !leftOut.has(basename(path)),
+    });
     const checksums: string[] = [];
     for (const archive of image.archives) {
       await mkdir(join(context, 'archives'), { recursive: true });
@@ -122,7 +151,8 @@ async function buildImage(
     note('building');
     const bud = [
       ...['bud', '--isolation', 'chroot', '--pull-never', '--layers', '--format', 'oci'],
-      ...['--label', `${keyLabel}=${image.key}`, ...checksums, '--tag', image.image, context],
+      ...['--label', `${keyLabel}=${image.key}`, ...checksums, ...certificates(env)],
+      ...['--tag', image.image, context],
     ];
     const [program, args] = buildah(paths, bud);
     await runCommand('nice', ['-n', '10', program, ...args], { env: buildEnv });
@@ -137,6 +167,15 @@ async function buildImage(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * Where the network has certificates of its own, builds that fetch over TLS are given them, as a
+ * secret: they are there while a command runs and not in the image.
+ */
+function certificates(env: NodeJS.ProcessEnv): string[] {
+  const bundle = env.NODE_EXTRA_CA_CERTS;
+  return bundle === undefined || bundle === '' ? [] : ['--secret', `id=certificates,src=${bundle}`];
 }
 
 /** Of one image, as many archives stay: enough to change between two checkouts. */

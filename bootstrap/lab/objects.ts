@@ -4,6 +4,7 @@
  */
 import { argocdNamespace, network, ports } from './layout.ts';
 import type { KubernetesObject } from './kubernetes.ts';
+import { reconciliationJitter, type LabSettings } from './settings.ts';
 
 /** Name of the default StorageClass, and of its provisioner: the keeper. */
 export const storageClassName = 'shopyard-local';
@@ -28,31 +29,7 @@ export function describeFoundationObjects(): KubernetesObject[] {
       { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: readVerbs },
       { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
     ]),
-    {
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: { name: 'traefik', namespace: 'kube-system' },
-    },
-    ...grant(
-      'shopyard-lab:traefik',
-      [
-        { apiGroups: [''], resources: ['services', 'secrets', 'nodes'], verbs: readVerbs },
-        { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: readVerbs },
-        {
-          apiGroups: ['networking.k8s.io'],
-          resources: ['ingresses', 'ingressclasses'],
-          verbs: readVerbs,
-        },
-        { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['update'] },
-      ],
-      { kind: 'ServiceAccount', name: 'traefik', namespace: 'kube-system' },
-    ),
-    {
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'IngressClass',
-      metadata: { name: 'traefik' },
-      spec: { controller: 'traefik.io/ingress-controller' },
-    },
+    ...describeTraefikAccess('kube-system', 'shopyard-lab:traefik'),
     {
       apiVersion: 'storage.k8s.io/v1',
       kind: 'StorageClass',
@@ -66,6 +43,50 @@ export function describeFoundationObjects(): KubernetesObject[] {
     },
     ...describeDnsService(),
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: argocdNamespace } },
+  ];
+}
+
+/** What a Traefik on one machine is told, wherever it runs. */
+export const traefikArguments = [
+  '--global.checknewversion=false',
+  '--global.sendanonymoususage=false',
+  '--ping.entrypoint=ping',
+  '--providers.kubernetesingress=true',
+  // The address that Ingresses get, which Argo CD waits for before it calls one healthy.
+  '--providers.kubernetesingress.ingressendpoint.hostname=localhost',
+  // As Traefik's own chart has it: a shop without pods answers 503, not 404.
+  '--providers.kubernetesingress.allowemptyservices=true',
+  '--log.level=WARN',
+] as const;
+
+/** What Traefik needs to follow Ingresses: its account, its rights, and the IngressClass. */
+export function describeTraefikAccess(namespace: string, role: string): KubernetesObject[] {
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'traefik', namespace },
+    },
+    ...grant(
+      role,
+      [
+        { apiGroups: [''], resources: ['services', 'secrets', 'nodes'], verbs: readVerbs },
+        { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: readVerbs },
+        {
+          apiGroups: ['networking.k8s.io'],
+          resources: ['ingresses', 'ingressclasses'],
+          verbs: readVerbs,
+        },
+        { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['update'] },
+      ],
+      { kind: 'ServiceAccount', name: 'traefik', namespace },
+    ),
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'IngressClass',
+      metadata: { name: 'traefik' },
+      spec: { controller: 'traefik.io/ingress-controller' },
+    },
   ];
 }
 
@@ -174,6 +195,35 @@ export function describeArgocdObjects(access: ArgocdAccess): KubernetesObject[] 
       metadata: { name: 'argocd-secret', namespace: argocdNamespace, labels: partOf },
       data: encodeSecret({ 'webhook.github.secret': access.webhookSecret }),
     },
+  ];
+}
+
+/**
+ * What the lab gives Argo CD's processes as arguments, for an Argo CD that runs in pods: it reads both
+ * when it starts. Its own API is plain HTTP: reached within the cluster or on loopback, and TLS ends
+ * before it elsewhere.
+ */
+export function describeArgocdSettings(settings: LabSettings): KubernetesObject[] {
+  const describe = (name: string, data: Readonly<Record<string, string>>): KubernetesObject => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name,
+      namespace: argocdNamespace,
+      labels: { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'argocd' },
+    },
+    data,
+  });
+  return [
+    describe('argocd-cm', {
+      'timeout.reconciliation': `${settings.reconciliationSeconds}s`,
+      'timeout.reconciliation.jitter': reconciliationJitter,
+    }),
+    describe('argocd-cmd-params-cm', {
+      'controller.sync.timeout.seconds': String(settings.syncTimeoutSeconds),
+      'controller.sync.wave.delay.seconds': String(settings.syncWaveDelaySeconds),
+      'server.insecure': 'true',
+    }),
   ];
 }
 

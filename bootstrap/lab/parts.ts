@@ -12,10 +12,11 @@ import { programFolder } from './build.ts';
 import { apiServerUrl } from './certificates.ts';
 import { tryCommand } from './command.ts';
 import { argocdNamespace, network, nodeName, ports, type LabLayout } from './layout.ts';
+import { traefikArguments } from './objects.ts';
 import type { LabPaths } from './paths.ts';
 import type { ProcessSpec } from './processes.ts';
 import { findProgram } from './programs.ts';
-import type { LabSettings } from './settings.ts';
+import { reconciliationJitter, type LabSettings } from './settings.ts';
 
 export interface Part extends ProcessSpec {
   /** Where it listens. Something there before it starts is another program's. */
@@ -426,18 +427,12 @@ function describeTraefik({ paths, layout }: LabContext): Part {
     name: 'traefik',
     program: builtProgram(paths, 'traefik'),
     args: [
-      '--global.checknewversion=false',
-      '--global.sendanonymoususage=false',
+      ...traefikArguments,
       `--entrypoints.web.address=127.0.0.1:${ports.ingress}`,
       `--entrypoints.ping.address=127.0.0.1:${ports.traefikPing}`,
-      '--ping.entrypoint=ping',
-      '--providers.kubernetesingress=true',
       `--providers.kubernetesingress.endpoint=${apiServerUrl}`,
       `--providers.kubernetesingress.token=${traefikTokenPath(layout)}`,
       `--providers.kubernetesingress.certauthfilepath=${join(layout.pki, 'ca.crt')}`,
-      // The address that Ingresses get, which Argo CD waits for before it calls one healthy.
-      '--providers.kubernetesingress.ingressendpoint.hostname=localhost',
-      '--log.level=WARN',
     ],
     listens: [
       { host: loopback, port: ports.ingress },
@@ -469,7 +464,7 @@ function describeArgocdEnvironment({
     // Otherwise in /tmp, where a second lab's would take its place.
     ARGOCD_ASK_PASS_SOCK: join(folder('tmp'), 'ask-pass.sock'),
     ARGOCD_RECONCILIATION_TIMEOUT: `${settings.reconciliationSeconds}s`,
-    ARGOCD_RECONCILIATION_JITTER: '5s',
+    ARGOCD_RECONCILIATION_JITTER: reconciliationJitter,
     ARGOCD_SYNC_WAVE_DELAY: String(settings.syncWaveDelaySeconds),
   };
 }
@@ -529,7 +524,12 @@ function describeApplicationController(context: LabContext): Part {
       ...['--loglevel', 'warn', '--redis', `127.0.0.1:${ports.redis}`],
       ...['--repo-server', `127.0.0.1:${ports.repoServer}`, '--repo-server-plaintext'],
       ...['--metrics-port', String(health)],
-      ...['--app-resync', String(settings.reconciliationSeconds), '--app-resync-jitter', '5'],
+      ...[
+        '--app-resync',
+        String(settings.reconciliationSeconds),
+        '--app-resync-jitter',
+        reconciliationJitter.slice(0, -1),
+      ],
       ...['--sync-timeout', String(settings.syncTimeoutSeconds)],
       ...['--kubeconfig', join(layout.kubeconfigs, 'argocd'), '--namespace', argocdNamespace],
     ],

@@ -17,9 +17,15 @@ export function resolveLabPaths(env: NodeJS.ProcessEnv): LabPaths {
   const cache = resolve(
     env.SHOPYARD_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'shopyard'),
   );
-  const lab = resolve(
-    env.SHOPYARD_LAB_DIR ??
-      join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'shopyard', 'lab'),
-  );
+  const lab = resolve(env.SHOPYARD_LAB_DIR ?? join(resolveState(env), 'lab'));
   return { cache, bin: join(cache, 'bin'), images: join(cache, 'images'), lab };
+}
+
+/** What bootstrap/kind keeps on this machine: kubeconfigs, passwords, connection. */
+export function resolveKindFolder(env: NodeJS.ProcessEnv): string {
+  return resolve(env.SHOPYARD_KIND_DIR ?? join(resolveState(env), 'kind'));
+}
+
+function resolveState(env: NodeJS.ProcessEnv): string {
+  return join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'shopyard');
 }

@@ -29,6 +29,12 @@ export interface ProgramRecipe {
   readonly links?: readonly string[];
   /** Files of the module that are needed at run time, copied beside the program. */
   readonly files?: readonly { readonly from: string; readonly executable: boolean }[];
+  /** Folders of the module that are needed at run time, likewise. */
+  readonly folders?: readonly string[];
+  /** Build tags. */
+  readonly tags?: readonly string[];
+  /** Whether C is compiled along (way `module` only). */
+  readonly cgo?: true;
   /** Minutes of a first build on two cores with nothing cached (measured; shown while building). */
   readonly typicalMinutes: number;
 }
@@ -121,6 +127,40 @@ export const programs: readonly ProgramRecipe[] = [
     directives: 'repeat',
     ldflags: '-s -w',
     typicalMinutes: 5,
+  },
+  {
+    name: 'helm4',
+    version: versions.helm4,
+    module: 'helm.sh/helm/v4',
+    packages: ['helm.sh/helm/v4/cmd/helm'],
+    way: 'install',
+    ldflags: '-s -w',
+    typicalMinutes: 2,
+  },
+  {
+    name: 'gofakes3',
+    version: versions.gofakes3,
+    module: 'github.com/johannesboyne/gofakes3',
+    packages: ['github.com/johannesboyne/gofakes3/cmd/gofakes3'],
+    way: 'install',
+    ldflags: '-s -w',
+    typicalMinutes: 1,
+  },
+  {
+    // Only started by the tests that want it: a lab that is brought up does not wait for it.
+    name: 'gitea',
+    version: versions.gitea,
+    module: 'code.gitea.io/gitea',
+    packages: ['code.gitea.io/gitea'],
+    way: 'module',
+    goLine: '1.26.0',
+    directives: 'repeat',
+    tags: ['sqlite', 'sqlite_unlock_notify'],
+    cgo: true,
+    ldflags: `-s -w -X main.Version=${versions.gitea}`,
+    output: 'gitea',
+    folders: ['options', 'public', 'templates'],
+    typicalMinutes: 4,
   },
 ];
 

@@ -9,6 +9,9 @@ export interface LabSettings {
   readonly syncWaveDelaySeconds: number;
 }
 
+/** By so much Argo CD's looks at the repository are spread. */
+export const reconciliationJitter = '5s';
+
 /** Reads the settings; throws one error that lists every value that is not right. */
 export function readLabSettings(env: NodeJS.ProcessEnv): LabSettings {
   const problems: string[] = [];

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import type { TreeReader } from '../../control-plane/src/git/types.ts';
 import type { Application, Project } from './application.ts';
-import { knowsChart, releaseSchema, type Release } from './release.ts';
+import { releaseSchema, type Release } from './release.ts';
 import type { Snapshot } from './repository.ts';
 import type { KubeObject } from './table.ts';
 
@@ -92,6 +92,8 @@ export function createRenderer(): (app: Application, snapshot: Snapshot) => Prom
         }
         if (kind !== 'file' || !/\.(ya?ml|json)$/.test(name)) continue;
         for (const document of parseAllDocuments(await readText(tree, file))) {
+          // Nothing but comments: Argo CD passes over it, too.
+          if (document.contents === null && document.errors.length === 0) continue;
           const manifest = manifestSchema.safeParse(document.toJS());
           if (document.errors.length > 0 || !manifest.success)
             return `failed to unmarshal "${name}": ${document.errors[0]?.message ?? 'Object "Kind" is missing'}`;
@@ -118,11 +120,9 @@ export function createRenderer(): (app: Application, snapshot: Snapshot) => Prom
       );
     if (!(await tree.exists(valuesFile.slice(1))))
       return failHelm(`open <path to cached source>${valuesFile}: no such file or directory`);
-    const chart = z
-      .object({ name: z.string(), version: z.string() })
-      .safeParse(parse(await readText(tree, `${path}/Chart.yaml`)));
+    const chart = chartSchema.safeParse(parse(await readText(tree, `${path}/Chart.yaml`)));
     if (!chart.success) return failHelm('validation: chart.metadata.name is required');
-    const { name } = chart.data;
+    const { name, annotations } = chart.data;
     const given = values.parse(parse(await readText(tree, valuesFile.slice(1))) ?? {});
     const own = values.parse(parse(await readText(tree, `${path}/values.yaml`)) ?? {});
     const merged = merge(own, given);
@@ -139,11 +139,13 @@ export function createRenderer(): (app: Application, snapshot: Snapshot) => Prom
       chart: name,
       values: merged,
       available: Object.values(own.images ?? {}),
+      apiKeys: (annotations['shopyard.dev/store-api'] ?? '').split(' ').filter(Boolean),
       plans: parse(await readText(tree, `${path}/plans.yaml`)) as unknown,
+      outline: parse(await readText(tree, `${path}/outline.yaml`)) as unknown,
     });
-    if (!knowsChart(name) || !release.success)
+    if (!release.success)
       return fail(
-        `the practice cluster has no part for chart ${name}: ${release.error?.issues[0]?.message ?? 'see bootstrap/practice/release.ts'}`,
+        `the practice cluster cannot play ${path}, which needs an outline.yaml: ${z.prettifyError(release.error)}`,
       );
     return {
       ok: true,
@@ -180,6 +182,11 @@ const manifestSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
   metadata: z.looseObject({ name: z.string() }),
+});
+const chartSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  annotations: z.record(z.string(), z.string()).default({}),
 });
 const values = z.record(z.string(), z.unknown());
 type Values = z.infer<typeof values>;

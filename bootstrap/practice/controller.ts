@@ -111,7 +111,8 @@ export class Controller {
       const { release } = this.#recall(metadata.name);
       if (release === null || new URL(release.values.url).hostname !== host) continue;
       const health = this.#statusOf(metadata.name)?.health.status;
-      return { name: release.values.store.name, isReady: health === 'Healthy' };
+      const { name, suspended } = release.values.store;
+      return { name, state: suspended ? 'suspended' : health === 'Healthy' ? 'ready' : 'absent' };
     }
     return null;
   }
@@ -319,7 +320,8 @@ export class Controller {
     } else {
       const standing = this.#recall(name);
       isInStep = standing.print === target.print;
-      const isDegraded = isInStep && faults.has(name, 'degraded');
+      const hasPods = !target.release.values.store.suspended;
+      const isDegraded = isInStep && hasPods && faults.has(name, 'degraded');
       this.#playDegraded(app, target.release, isInStep, isDegraded);
       health = isDegraded
         ? 'Degraded'
@@ -383,9 +385,9 @@ export class Controller {
   #playDegraded(app: Application, release: Release, isInStep: boolean, isDegraded: boolean): void {
     if (!isInStep) return;
     const workload = this.#openWorkload(app, release);
-    const part = listWaves(release, workload.namespace).find(
-      (wave) => wave.part?.kind === 'Deployment',
-    )?.part;
+    const part = listWaves(release, workload.namespace)
+      .flatMap(({ parts }) => parts)
+      .find(({ name }) => name === 'web');
     if (part === undefined) return;
     const pods = this.#options.table
       .list(`/api/v1/namespaces/${workload.namespace}/pods`)

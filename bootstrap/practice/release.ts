@@ -1,29 +1,67 @@
 /**
- * What a chart is made of, in the order in which Argo CD applies it. The practice cluster cannot
- * render Helm's templates: each chart's waves are listed here, and the contract suite compares the
- * walk through them with that of the real one.
+ * What a release of a chart is made of, in the order in which Argo CD applies it. The practice cluster
+ * cannot render Helm's templates: each chart brings an outline of what its templates render
+ * (`outline.yaml`, drawn by templates/charts/outline.ts from the real Helm's output), and the contract
+ * suite compares the walk through it with that of the real Argo CD.
  */
 import { z } from 'zod';
 
+const conditionSchema = z.record(z.string(), z.union([z.string(), z.boolean()]));
+
+const podsSchema = z.strictObject({
+  container: z.string(),
+  /** Key in the chart's `images`. */
+  image: z.string(),
+  /** Claims that are there when it runs, with their key in the plan's `storage`. */
+  claims: z.record(z.string(), z.string()).optional(),
+  /** There are no pods of it where a release has all values of one of these, by path. */
+  idle: z.array(conditionSchema).optional(),
+});
+
+const entrySchema = z.strictObject({
+  group: z.string(),
+  kind: z.string(),
+  /** Left out: the namespace itself. */
+  name: z.string().optional(),
+  wave: z.number().int(),
+  /** Only releases with all values of one of these, by path, have it. */
+  only: z.array(conditionSchema).optional(),
+  /** Values that it is made of, as paths: `options.currency`. */
+  madeOf: z.array(z.string()).optional(),
+  pods: podsSchema.optional(),
+  /** A hook: seconds it may take. */
+  deadline: z.number().int().optional(),
+});
+
+export const outlineSchema = z.array(entrySchema);
+export type Outline = z.infer<typeof outlineSchema>;
+
 const amounts = z.object({ cpu: z.string(), memory: z.string() });
+
+const valuesSchema = z.looseObject({
+  store: z.looseObject({
+    id: z.string(),
+    name: z.string(),
+    generation: z.number().int(),
+    attempt: z.number().int(),
+    suspended: z.boolean().default(false),
+  }),
+  plan: z.string(),
+  storagePlan: z.string(),
+  url: z.string(),
+  images: z.record(z.string(), z.string()),
+  cluster: z.looseObject({ imageRegistry: z.string() }),
+  options: z.record(z.string(), z.unknown()).default({}),
+  jobs: z.record(z.string(), z.object({ requests: amounts, limits: amounts })),
+});
 
 export const releaseSchema = z.object({
   chart: z.string(),
-  values: z.object({
-    store: z.object({
-      id: z.string(),
-      name: z.string(),
-      generation: z.number().int(),
-      attempt: z.number().int(),
-    }),
-    plan: z.string(),
-    url: z.string(),
-    images: z.record(z.string(), z.string()),
-    cluster: z.object({ imageRegistry: z.string() }),
-    jobs: z.record(z.string(), z.object({ requests: amounts, limits: amounts })),
-  }),
+  values: valuesSchema,
   /** The images there are: those that the chart names by itself. */
   available: z.array(z.string()),
+  /** Keys of the Secret store-api. */
+  apiKeys: z.array(z.string()),
   plans: z.record(
     z.string(),
     z.looseObject({
@@ -31,172 +69,73 @@ export const releaseSchema = z.object({
       storage: z.record(z.string(), z.string()),
     }),
   ),
+  outline: outlineSchema,
 });
 export type Release = z.infer<typeof releaseSchema>;
 
-/** Values that a resource is made of. */
-type Cause = 'generation' | 'attempt' | 'plan' | 'url' | 'images';
-
-export type Resource = {
-  readonly group: string;
-  readonly kind: string;
+export type Resource = Pick<Outline[number], 'group' | 'kind'> & {
   readonly name: string;
-  readonly changesWith: readonly Cause[];
+  readonly madeOf: readonly string[];
 };
 
 /** A container that runs: the pods of a Deployment or StatefulSet, or a Job's. */
-export type Part = {
+export type Part = z.infer<typeof podsSchema> & {
   readonly kind: 'StatefulSet' | 'Deployment' | 'Job';
   readonly name: string;
-  readonly container: string;
-  /** Key in the chart's `images`. */
-  readonly image: string;
-  /** Claims it mounts, with their key in the plan's `storage`. */
-  readonly claims: Readonly<Record<string, string>>;
-  /** What it says while it starts. */
-  readonly log: readonly string[];
 };
+export type Hook = Part & { readonly deadline: number };
 
-/** Applied together; the next begins when all of it is healthy. `seconds` are the lab's. */
+/** Applied together; the next begins when all of it is healthy. */
 export type Wave = {
-  readonly wave: number;
-  readonly seconds: number;
   readonly resources: readonly Resource[];
-  /** A hook, or what has to come up before the wave is through. */
-  readonly part?: Part;
+  /** What has to come up before the wave is through. */
+  readonly parts: readonly Part[];
+  /** What is applied without pods. */
+  readonly idle: readonly Part[];
+  readonly hooks: readonly Hook[];
 };
 
-const WOOCOMMERCE: readonly Wave[] = [
-  { wave: -5, seconds: 3, resources: [make('', 'Namespace', '')] },
-  {
-    wave: -3,
-    seconds: 2.5,
-    resources: [
-      ...['database', 'default-deny', 'dns', 'secrets', 'web', 'wordpress'].map((name) =>
-        make('networking.k8s.io', 'NetworkPolicy', name),
-      ),
-      make('', 'LimitRange', 'plan', ['plan']),
-      ...['database', 'jobs', 'secrets', 'web'].map((name) => make('', 'ServiceAccount', name)),
-      make('', 'ConfigMap', 'shopyard-generation', ['generation']),
-      ...['observer', 'secrets'].flatMap((name) => [
-        make('rbac.authorization.k8s.io', 'Role', name),
-        make('rbac.authorization.k8s.io', 'RoleBinding', name),
-      ]),
-    ],
-  },
-  {
-    wave: -2,
-    seconds: 4.5,
-    resources: [],
-    part: {
-      kind: 'Job',
-      name: 'secrets',
-      container: 'secrets',
-      image: 'woocommerce',
-      claims: {},
-      log: ['secrets: store-admin made', 'secrets: store-api made'],
-    },
-  },
-  {
-    wave: 0,
-    seconds: 5,
-    resources: [
-      make('', 'Service', 'database'),
-      make('apps', 'StatefulSet', 'database', ['plan', 'images']),
-    ],
-    part: {
-      kind: 'StatefulSet',
-      name: 'database',
-      container: 'mariadb',
-      image: 'mariadb',
-      claims: { 'data-database-0': 'database' },
-      log: ['mariadbd: ready for connections', 'mariadbd: socket /run/mysqld, port 3306'],
-    },
-  },
-  {
-    wave: 1,
-    seconds: 4.5,
-    resources: [
-      make('', 'PersistentVolumeClaim', 'uploads'),
-      make('', 'Service', 'web'),
-      make('apps', 'Deployment', 'web', ['plan', 'url', 'attempt', 'images']),
-    ],
-    part: {
-      kind: 'Deployment',
-      name: 'web',
-      container: 'wordpress',
-      image: 'woocommerce',
-      claims: { uploads: 'uploads' },
-      log: ['web: listening on 8080', 'web: GET /wp-admin/install.php 200'],
-    },
-  },
-  {
-    wave: 2,
-    seconds: 2.5,
-    resources: [],
-    part: {
-      kind: 'Job',
-      name: 'setup',
-      container: 'setup',
-      image: 'woocommerce',
-      claims: {},
-      log: [
-        'setup: installing WordPress',
-        'setup: activating WooCommerce and the theme',
-        'setup: cash on delivery, one shipping rate, a sample product',
-        'setup: done',
-      ],
-    },
-  },
-  {
-    wave: 3,
-    seconds: 0.2,
-    resources: [
-      make('', 'ResourceQuota', 'plan', ['plan']),
-      make('batch', 'CronJob', 'cron', ['url', 'images']),
-      make('networking.k8s.io', 'Ingress', 'web', ['url']),
-    ],
-  },
-];
-
-const CHARTS: Readonly<Record<string, readonly Wave[]>> = { woocommerce: WOOCOMMERCE };
-
-function make(
-  group: string,
-  kind: string,
-  name: string,
-  changesWith: readonly Cause[] = [],
-): Resource {
-  return { group, kind, name, changesWith };
+/** The waves of a release, first to last. */
+export function listWaves({ outline, values }: Release, namespace: string): readonly Wave[] {
+  const isMet = (condition: z.infer<typeof conditionSchema>): boolean =>
+    Object.entries(condition).every(([path, value]) => readValue(values, path) === value);
+  const entries = outline.filter(({ only }) => only?.some(isMet) ?? true);
+  const waves = [...new Set(entries.map(({ wave }) => wave))].sort((a, b) => a - b);
+  return waves.map((wave) => {
+    const resources: Resource[] = [];
+    const parts: Part[] = [];
+    const idle: Part[] = [];
+    const hooks: Hook[] = [];
+    for (const entry of entries.filter((one) => one.wave === wave)) {
+      const { group, kind, name = namespace, madeOf = [], pods, deadline } = entry;
+      if (kind === 'Job' && pods !== undefined && deadline !== undefined)
+        hooks.push({ kind, name, deadline, ...pods });
+      else resources.push({ group, kind, name, madeOf });
+      if (pods !== undefined && (kind === 'Deployment' || kind === 'StatefulSet'))
+        (pods.idle?.some(isMet) === true ? idle : parts).push({ kind, name, ...pods });
+    }
+    return { resources, parts, idle, hooks };
+  });
 }
 
-export const knowsChart = (chart: string): boolean => Object.hasOwn(CHARTS, chart);
-
-/** The waves with the names that this release gives. */
-export function listWaves({ chart, values }: Release, namespace: string): readonly Wave[] {
-  return (CHARTS[chart] ?? []).map((wave) => ({
-    ...wave,
-    resources: wave.resources.map((resource) => ({
-      ...resource,
-      name:
-        resource.kind === 'Namespace'
-          ? namespace
-          : resource.name === 'plan'
-            ? `plan-${values.plan}`
-            : resource.name,
-    })),
-  }));
+/** The group of what an earlier release left. */
+export function findGroup({ outline }: Release, kind: string): string {
+  return outline.find((entry) => entry.kind === kind)?.group ?? '';
 }
 
 export const nameResource = ({ kind, name }: Pick<Resource, 'kind' | 'name'>): string =>
   `${kind}/${name}`;
 
 /** What a resource is made of: it is applied again when this is another. */
-export function printResource(
-  { changesWith }: Resource,
-  { values: { store, plan, url, images } }: Release,
-): string {
-  const { generation, attempt } = store;
-  const causes = { generation, attempt, plan, url, images };
-  return JSON.stringify([store.id, ...changesWith.map((cause) => causes[cause])]);
+export function printResource({ madeOf }: Resource, { values }: Release): string {
+  return JSON.stringify([values.store.id, ...madeOf.map((path) => readValue(values, path))]);
+}
+
+function readValue(values: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key],
+      values,
+    );
 }

@@ -1,11 +1,15 @@
 /**
  * What a practice store shows to a visitor: one page that says what it is not. The store is found by
- * the host name of its address, as an ingress controller would find it; 404 while it is not ready.
+ * the host name of its address, as an ingress controller would find it; 404 while it is not ready, and
+ * 503 while it is suspended: its Ingress stays, with nobody behind it.
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type PracticeShop = { readonly name: string; readonly isReady: boolean };
+export type PracticeShop = {
+  readonly name: string;
+  readonly state: 'ready' | 'suspended' | 'absent';
+};
 
 export type ShopFront = { readonly port: number; stop(): Promise<void> };
 
@@ -16,11 +20,7 @@ export async function startShopFront(
 ): Promise<ShopFront> {
   const server = createServer((request, response) => {
     const host = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
-    const shop = findShop(host);
-    const [status, page] =
-      shop?.isReady === true
-        ? [200, describeShop(shop)]
-        : [404, render('No shop here', ['There is no practice shop of this name that is ready.'])];
+    const [status, page] = answer(findShop(host));
     response.writeHead(status, {
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
@@ -45,11 +45,16 @@ async function close(server: Server): Promise<void> {
   await closed;
 }
 
-const describeShop = ({ name }: PracticeShop): string =>
-  render(name, [
+function answer(shop: PracticeShop | null): [status: number, page: string] {
+  if (shop === null || shop.state === 'absent')
+    return [404, render('No shop here', ['There is no practice shop of this name that is ready.'])];
+  if (shop.state === 'suspended') return [503, render(shop.name, ['This shop is suspended.'])];
+  const page = render(shop.name, [
     'This is a practice shop. Nothing is for sale here, and nobody can sign in.',
-    'On a real cluster this address leads to a shop of its own: WordPress with WooCommerce, a theme, a sample product and a checkout.',
+    'On a real cluster this address leads to a shop of its own: a catalogue with a sample product, a cart and a checkout.',
   ]);
+  return [200, page];
+}
 
 function render(title: string, paragraphs: readonly string[]): string {
   return `<!doctype html>

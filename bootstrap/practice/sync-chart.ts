@@ -5,19 +5,31 @@
 import type { Outcome, Progress, Project, ResourceResult } from './application.ts';
 import type { Fault, Faults } from './faults.ts';
 import {
+  findGroup,
   listWaves,
   nameResource,
   printResource,
+  type Hook,
   type Part,
   type Release,
   type Resource,
 } from './release.ts';
 import type { Workload } from './workload.ts';
 
-const JOB_DEADLINES: Readonly<Record<string, number>> = { secrets: 150, setup: 420 };
 const SLOWNESS = 5;
-/** Nobody waits for what comes last: nothing in it takes time to become healthy. */
-const LAST_WAVE = 3;
+
+/** How many of the lab's seconds a wave takes, by what it waits for. */
+const SECONDS = {
+  namespace: 3,
+  settings: 2.5,
+  Job: 4,
+  StatefulSet: 5,
+  Deployment: 4.5,
+  /** Of several that start together, each after the first. */
+  further: 1,
+  /** Nobody waits for what comes last. */
+  last: 0.2,
+} as const;
 
 /** What stands of a release, by `<Kind>/<name>`: with what it was applied. */
 export type Applied = Readonly<Record<string, string>>;
@@ -54,52 +66,57 @@ export async function applyChart(options: {
     progress.record({ ...describe(resource), status: 'SyncFailed', message });
   let applied = options.applied;
 
-  const applyHook = async (part: Part, seconds: number): Promise<Outcome> => {
-    const about = `hook batch/Job/${part.name}`;
+  const applyHook = async (hook: Hook, beside: string): Promise<Outcome> => {
+    const about = `hook batch/Job/${hook.name}`;
     const result = (hookPhase: NonNullable<ResourceResult['hookPhase']>, message: string): void => {
-      const job = describe({ group: 'batch', kind: 'Job', name: part.name });
+      const job = describe({ group: 'batch', kind: 'Job', name: hook.name });
       progress.record({ ...job, status: 'Synced', hookType: 'Sync', hookPhase, message });
     };
-    if (workload.hasJob(part)) {
-      progress.report(`waiting for deletion of ${about}`);
-      workload.removeJob(part);
-      await pause(2);
+    workload.start(hook, canPull(hook));
+    result('Running', `job.batch/${hook.name} created`);
+    if (beside !== '') {
+      progress.report(`waiting for completion of ${about}${beside}`);
+      await pause(0.5);
     }
-    workload.start(part, canPull(part));
-    result('Running', `job.batch/${part.name} created`);
     progress.report(`waiting for completion of ${about}`);
-    const deadline = options.seconds() + (JOB_DEADLINES[part.name] ?? 150);
-    while (!canPull(part)) {
-      workload.move(part, 'unpullable');
+    const deadline = options.seconds() + hook.deadline;
+    while (!canPull(hook)) {
+      workload.move(hook, 'unpullable');
       if (options.seconds() >= deadline) {
         const message = 'Job was active longer than specified deadline';
-        workload.endJob(part, message);
+        workload.endJob(hook, message);
         result('Failed', message);
         return { ok: false, message: 'one or more synchronization tasks completed unsuccessfully' };
       }
       await options.pause(2);
     }
-    await pause(seconds * 0.3);
-    workload.move(part, 'running');
-    await pause(seconds * 0.7);
-    if (part.name === 'secrets') workload.makeSecrets();
-    workload.endJob(part);
+    await pause(SECONDS.Job * 0.3);
+    workload.move(hook, 'running');
+    await pause(SECONDS.Job * 0.7);
+    if (hook.name === 'secrets') workload.makeSecrets();
+    workload.endJob(hook);
     result('Succeeded', 'Reached expected number of succeeded pods');
     return { ok: true };
   };
 
-  const bringUp = async (part: Part, seconds: number): Promise<void> => {
-    const message = `waiting for healthy state of apps/${part.kind}/${part.name}`;
-    workload.start(part, canPull(part));
+  const bringUp = async (parts: readonly Part[]): Promise<void> => {
+    const waiting = parts.map(({ kind, name }) => ({ group: 'apps', kind, name }));
+    const isStuck = (): boolean => has('hang') || !parts.every(canPull);
+    for (const part of parts) workload.start(part, canPull(part));
     await pause(0.2);
-    progress.report(message, 'Progressing');
-    while (!canPull(part) || has('hang')) {
-      if (!canPull(part)) workload.move(part, 'unpullable');
+    progress.report(describeWait(waiting), 'Progressing');
+    while (isStuck()) {
+      for (const part of parts) if (!canPull(part)) workload.move(part, 'unpullable');
       await options.pause(2);
     }
-    await pause(seconds);
-    workload.move(part, 'running');
-    progress.report(message, 'Healthy');
+    // The first by name is the last to come up: so it went on the lab.
+    for (const [index, part] of parts.toReversed().entries()) {
+      await pause(index === 0 ? SECONDS[part.kind] : SECONDS.further);
+      workload.move(part, 'running');
+      const rest = waiting.slice(0, waiting.length - 1 - index);
+      if (rest.length > 0) progress.report(describeWait(rest));
+      else progress.report(describeWait(waiting.slice(0, 1)), 'Healthy');
+    }
   };
 
   const waves = listWaves(release, workload.namespace);
@@ -112,22 +129,31 @@ export async function applyChart(options: {
     return { ok: false, message: `one or more synchronization tasks are not valid: ${message}` };
   }
   const wanted = new Set(waves.flatMap((wave) => wave.resources.map(nameResource)));
-  let leftovers = Object.keys(applied).filter((name) => !wanted.has(name));
+  let leftovers = Object.keys(applied)
+    .filter((name) => !wanted.has(name))
+    .map((key): Named => {
+      const [kind = '', name = ''] = key.split('/');
+      return { group: findGroup(release, kind), kind, name };
+    });
   await pause(0.8);
-  for (const { wave, seconds, resources, part } of waves) {
+  for (const [index, { resources, parts, idle, hooks }] of waves.entries()) {
+    const isLast = index === waves.length - 1;
     const changed = resources.filter(
       (resource) => applied[nameResource(resource)] !== printResource(resource, release),
     );
-    if (part?.kind === 'Job') {
-      const outcome = await applyHook(part, seconds);
-      if (!outcome.ok) return outcome;
-      continue;
+    const isChanged = (part: Part): boolean =>
+      changed.some((resource) => nameResource(resource) === nameResource(part));
+    const started = parts.filter(isChanged);
+    const stopped = idle.filter(isChanged);
+    for (const hook of hooks.filter((hook) => workload.hasJob(hook))) {
+      progress.report(`waiting for deletion of hook batch/Job/${hook.name}`);
+      workload.removeJob(hook);
+      await pause(2);
     }
-    if (changed.length === 0) continue;
-    const broken = has('sync-error') ? changed.find(({ kind }) => kind === part?.kind) : undefined;
+    const [broken] = has('sync-error') ? [...started, ...stopped] : [];
     if (broken !== undefined) {
       const reason = `${broken.kind}.apps "${broken.name}" is invalid: spec: Forbidden: a fault that was switched on in the practice cluster`;
-      refuse(broken, reason);
+      refuse({ group: 'apps', ...broken }, reason);
       return { ok: false, message: `one or more objects failed to apply, reason: ${reason}` };
     }
     for (const resource of changed) {
@@ -138,19 +164,28 @@ export async function applyChart(options: {
       if (resource.name === 'shopyard-generation') workload.putGeneration();
       applied = { ...applied, [nameResource(resource)]: printResource(resource, release) };
     }
-    options.onApplied(applied);
-    // What a plan leaves over goes first, in the reverse order of waves: the former quota, then the rest.
-    const [last, ...first] = leftovers.map(readResource);
-    leftovers = [];
-    if (wave < LAST_WAVE)
-      progress.report(describeWait([...first, ...changed]), wave === -3 ? 'Healthy' : undefined);
-    if (last !== undefined) {
-      await pause(2);
-      progress.report(describeWait([last]));
+    for (const part of stopped) workload.stop(part);
+    if (changed.length > 0) {
+      options.onApplied(applied);
+      // What is left over goes first, in the reverse order of waves: the former quota, then the rest.
+      const [last, ...first] = leftovers;
+      leftovers = [];
+      for (const { kind, name } of first) workload.remove(kind, name);
+      if (hooks.length === 0 && !isLast)
+        progress.report(describeWait([...first, ...changed]), index === 1 ? 'Healthy' : undefined);
+      if (last !== undefined) {
+        await pause(2);
+        workload.remove(last.kind, last.name);
+        progress.report(describeWait([last]));
+      }
     }
-    const isStarted = changed.some(({ kind }) => kind === part?.kind);
-    if (part !== undefined && isStarted) await bringUp(part, seconds);
-    else await pause(seconds);
+    for (const hook of hooks) {
+      const outcome = await applyHook(hook, describeMore(changed.length));
+      if (!outcome.ok) return outcome;
+    }
+    if (started.length > 0) await bringUp(started);
+    else if (changed.length > 0 && hooks.length === 0)
+      await pause(isLast ? SECONDS.last : index === 0 ? SECONDS.namespace : SECONDS.settings);
   }
   options.onApplied(
     Object.fromEntries(Object.entries(applied).filter(([name]) => wanted.has(name))),
@@ -173,16 +208,12 @@ const KIND_ORDER = [
 
 type Named = Pick<Resource, 'group' | 'kind' | 'name'>;
 
-/** What is left over is of the core group: a plan's quota and limits. */
-function readResource(key: string): Named {
-  const [kind = '', name = ''] = key.split('/');
-  return { group: '', kind, name };
-}
-
 function describeWait(resources: readonly Named[]): string {
   const place = ({ kind }: Named): number =>
     KIND_ORDER.includes(kind) ? KIND_ORDER.indexOf(kind) : KIND_ORDER.length;
   const [first] = resources.toSorted((a, b) => place(a) - place(b));
-  const more = resources.length > 1 ? ` and ${resources.length - 1} more resources` : '';
+  const more = describeMore(resources.length - 1);
   return `waiting for healthy state of ${first?.group ?? ''}/${first?.kind ?? ''}/${first?.name ?? ''}${more}`;
 }
+
+const describeMore = (count: number): string => (count > 0 ? ` and ${count} more resources` : '');

@@ -1,4 +1,5 @@
-/** One try at applying a folder's Application, a shard's or the root's: its objects, at once. */
+/** One try at applying a folder's Application, a shard's, an add-on's or the root's: its objects, at once. */
+import { z } from 'zod';
 import {
   applicationSchema,
   APPLICATIONS,
@@ -16,9 +17,26 @@ import {
 } from './application.ts';
 import { formatTime, sortKeys, type KubeObject, type ObjectTable } from './table.ts';
 
-const COLLECTION_OF: Readonly<Record<string, string>> = {
-  Application: APPLICATIONS,
-  AppProject: PROJECTS,
+/** Kept and never asked: nothing is admitted to a cluster that runs nothing. */
+const admissionSchema = z.looseObject({ spec: z.looseObject({}) });
+const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
+
+/** What a folder may hold. */
+const COLLECTIONS: Readonly<
+  Record<string, { readonly path: string; readonly schema: z.ZodType; readonly isScoped: boolean }>
+> = {
+  Application: { path: APPLICATIONS, schema: applicationSchema, isScoped: true },
+  AppProject: { path: PROJECTS, schema: projectSchema, isScoped: true },
+  ValidatingAdmissionPolicy: {
+    path: `${ADMISSION}/validatingadmissionpolicies`,
+    schema: admissionSchema,
+    isScoped: false,
+  },
+  ValidatingAdmissionPolicyBinding: {
+    path: `${ADMISSION}/validatingadmissionpolicybindings`,
+    schema: admissionSchema,
+    isScoped: false,
+  },
 };
 
 /** What a folder's Application finds different from git. */
@@ -35,7 +53,7 @@ export function findDrift(
   manifests: readonly KubeObject[],
 ): Drift {
   const wanted = new Map(manifests.map((one) => [`${one.kind}/${one.metadata.name}`, one]));
-  const live = [...table.list(APPLICATIONS), ...table.list(PROJECTS)];
+  const live = Object.values(COLLECTIONS).flatMap(({ path }) => table.list(path));
   const present = new Map(live.map((one) => [`${one.kind}/${one.metadata.name}`, one]));
   return {
     missing: manifests.filter((one) => !present.has(`${one.kind}/${one.metadata.name}`)),
@@ -78,7 +96,7 @@ export function applyFolder(options: {
   readonly progress: Progress;
 }): Outcome {
   const { table, application, project, drift, progress } = options;
-  const allowed = project.spec.namespaceResourceWhitelist;
+  const { namespaceResourceWhitelist, clusterResourceWhitelist } = project.spec;
   const failures: string[] = [];
   const record = (object: KubeObject, status: ResourceResult['status'], message: string): void => {
     const [group = '', version = ''] = object.apiVersion.split('/');
@@ -99,7 +117,10 @@ export function applyFolder(options: {
   };
   const denied = [...drift.missing, ...drift.changed].filter(
     ({ apiVersion, kind }) =>
-      allowed?.some(
+      (COLLECTIONS[kind]?.isScoped === false
+        ? clusterResourceWhitelist
+        : namespaceResourceWhitelist
+      )?.some(
         (rule) =>
           (rule.group === '*' || rule.group === apiVersion.split('/')[0]) &&
           (rule.kind === '*' || rule.kind === kind),
@@ -119,29 +140,28 @@ export function applyFolder(options: {
   }
   for (const object of [...drift.missing, ...drift.changed]) {
     const { name } = object.metadata;
-    const path = COLLECTION_OF[object.kind];
-    const checked = (object.kind === 'Application' ? applicationSchema : projectSchema).safeParse(
-      object,
-    );
-    if (path === undefined || !checked.success) {
-      const issue = checked.error?.issues[0];
+    const [group = ''] = object.apiVersion.split('/');
+    const collection = COLLECTIONS[object.kind];
+    const issue = collection?.schema.safeParse(object).error?.issues[0];
+    if (collection === undefined || issue !== undefined) {
       record(
         object,
         'SyncFailed',
-        `${object.kind}.argoproj.io "${name}" is invalid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no such kind'}`,
+        `${object.kind}.${group} "${name}" is invalid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no such kind'}`,
       );
       continue;
     }
+    const { path } = collection;
     if (object.kind === 'Application' && options.isHeldBack(name)) continue;
     const before = table.get(path, name);
     const status = before === undefined ? undefined : statusOf(before);
     table.put(path, { ...track(object, application), ...(status === undefined ? {} : { status }) });
     const verb = before === undefined ? 'created' : 'configured';
-    record(object, 'Synced', `${object.kind.toLowerCase()}.argoproj.io/${name} ${verb}`);
+    record(object, 'Synced', `${object.kind.toLowerCase()}.${group}/${name} ${verb}`);
   }
   for (const object of drift.extra) {
     const { name, finalizers = [] } = object.metadata;
-    const path = COLLECTION_OF[object.kind] ?? '';
+    const path = COLLECTIONS[object.kind]?.path ?? '';
     if (isPruneProof(object)) record(object, 'PruneSkipped', 'ignored (no prune)');
     else {
       if (finalizers.includes(FINALIZER)) markDeleting(table, object, options.now());

@@ -85,14 +85,14 @@ export class Workload {
   /** Once made they stay: an earlier login goes on working. */
   makeSecrets(): void {
     const { hostname } = new URL(this.#release.values.url);
-    const key = (prefix: string): string => `${prefix}_${randomBytes(20).toString('hex')}`;
-    const secrets = {
+    const key = (): string => `practice_${randomBytes(20).toString('hex')}`;
+    const secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       'store-admin': {
         username: 'admin',
         password: `practice-${makeText(LETTERS, 20)}`,
         email: `admin@${hostname}`,
       },
-      'store-api': { consumer_key: key('ck'), consumer_secret: key('cs') },
+      'store-api': Object.fromEntries(this.#release.apiKeys.map((name) => [name, key()])),
     };
     for (const [name, data] of Object.entries(secrets)) {
       if (this.#table.get(`${this.#core}/secrets`, name) !== undefined) continue;
@@ -139,9 +139,9 @@ export class Workload {
 
   /** Replaces the part's pods; for a Job, makes it. */
   start(part: Part, canPull: boolean): void {
-    for (const pod of this.podsOf(part)) this.#table.remove(`${this.#core}/pods`, pod);
+    this.stop(part);
     if (part.kind === 'Job') this.#putJob(part, { active: 1 });
-    for (const [name, size] of Object.entries(part.claims)) this.#makeClaim(name, size);
+    for (const [name, size] of Object.entries(part.claims ?? {})) this.#makeClaim(name, size);
     const { replicas = 1 } = this.#planOf(part);
     const pods = Array.from({ length: replicas }, (_, n) =>
       part.kind === 'StatefulSet'
@@ -158,12 +158,25 @@ export class Workload {
     }
   }
 
+  /** Takes the part's pods away; what they mounted stays. */
+  stop(part: Pick<Part, 'name'>): void {
+    for (const pod of this.podsOf(part)) this.#table.remove(`${this.#core}/pods`, pod);
+  }
+
+  /** Takes down what Argo CD prunes: pods with what owns them, and a StatefulSet's claims. */
+  remove(kind: string, name: string): void {
+    if (kind !== 'Deployment' && kind !== 'StatefulSet') return;
+    this.stop({ name });
+    const claims = `${this.#core}/persistentvolumeclaims`;
+    if (kind === 'StatefulSet') this.#table.remove(claims, `data-${name}-0`);
+  }
+
   /** Brings the part's pods into another state. */
   move(part: Part, state: PodState): void {
     for (const pod of this.podsOf(part)) this.#putPod(part, pod, state);
   }
 
-  podsOf(part: Part): readonly string[] {
+  podsOf(part: Pick<Part, 'name'>): readonly string[] {
     return this.#table
       .list(`${this.#core}/pods`)
       .filter((pod) => pod.metadata.labels?.['app.kubernetes.io/component'] === part.name)
@@ -175,7 +188,7 @@ export class Workload {
   }
 
   removeJob(part: Part): void {
-    for (const pod of this.podsOf(part)) this.#table.remove(`${this.#core}/pods`, pod);
+    this.stop(part);
     this.#table.remove(this.#jobs, part.name);
   }
 
@@ -260,7 +273,7 @@ export class Workload {
     const path = `${this.#core}/persistentvolumeclaims`;
     if (this.#table.get(path, name) !== undefined) return;
     const { plans, values } = this.#release;
-    const storage = plans[values.plan]?.storage[key] ?? '1Gi';
+    const storage = plans[values.storagePlan]?.storage[key] ?? '1Gi';
     this.#put('persistentvolumeclaims', 'v1', 'PersistentVolumeClaim', name, {
       spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
       status: { phase: 'Bound', capacity: { storage } },
@@ -288,7 +301,7 @@ export class Workload {
               terminated: {
                 exitCode: 255,
                 reason: 'Error',
-                message: `PHP Fatal error: a fault that was switched on ${NOTE}`,
+                message: `Fatal error: a fault that was switched on ${NOTE}`,
                 finishedAt: at,
               },
             },
@@ -323,7 +336,8 @@ export class Workload {
             [LOG_FIELD]: {
               [part.container]: [
                 `practice: made-up log of ${part.container}; a real cluster shows the container's own`,
-                ...part.log.map((line) => `${at} ${line}`),
+                `${at} ${part.container}: started`,
+                ...(state === 'succeeded' ? [`${at} ${part.container}: done`] : []),
                 ...(state === 'crashing'
                   ? [`${at} a fault that was switched on ends this container`]
                   : []),
