@@ -3,7 +3,11 @@
  * come from them. Unknown fields are refused: the platform alone decides project, namespace, chart.
  */
 import { z } from 'zod';
+import { REVIEW_MODES } from './domain/cluster.ts';
+import { DRIFT_KINDS } from './domain/drift.ts';
+import { HOLD_STATES } from './domain/guard.ts';
 import { checkDomain, checkStoreName, checkTenantSlug } from './domain/names.ts';
+import { ROLLOUT_STATES, ROLLOUT_STORE_STATES } from './domain/rollout.ts';
 import {
   ACTIONS,
   APPLY_STAGES,
@@ -11,10 +15,12 @@ import {
   OPERATION_KINDS,
   OPERATION_STATES,
   STORE_STATUSES,
+  SUSPEND_STAGES,
 } from './domain/store.ts';
 
+const Labels = z.record(z.string(), z.string());
 const Time = z.iso.datetime().describe('RFC 3339, UTC');
-const Stage = z.enum([...new Set([...APPLY_STAGES, ...DELETE_STAGES])]);
+const Stage = z.enum([...new Set([...APPLY_STAGES, ...SUSPEND_STAGES, ...DELETE_STAGES])]);
 
 export const Problem = z.object({
   code: z.string(),
@@ -22,18 +28,35 @@ export const Problem = z.object({
   hint: z.string().nullable(),
 });
 
+/** A store's options, by name: GET /api/engines tells which an engine has. */
+const StoreOptions = z.record(z.string(), z.union([z.string(), z.boolean()]));
+
 export const Store = z.object({
   id: z.string(),
   name: z.string(),
   tenant: z.string(),
   type: z.string(),
+  chartVersion: z.string(),
+  upgradeTo: z
+    .string()
+    .nullable()
+    .describe('The version of its chart that its engine has now; null: it has that one'),
   plan: z.string(),
+  options: StoreOptions,
   cluster: z.string(),
   namespace: z.string(),
   url: z.string(),
   status: z.enum(STORE_STATUSES),
   stage: Stage,
   detail: z.string().nullable().describe('What is being waited for, in words'),
+  suspended: z.boolean().describe('Nothing of it runs, or is to run; its data stays'),
+  purgeAt: Time.nullable().describe('Deleted: its data is kept until then'),
+  protected: z.boolean().describe('It cannot be deleted'),
+  drifted: z.boolean().describe('Somebody changed its files in the repository'),
+  review: z
+    .object({ number: z.number().int(), url: z.string().nullable() })
+    .nullable()
+    .describe('The pull request of its current change'),
   generation: z.number().int(),
   commit: z.string().nullable().describe('Last commit of this store in the cluster repository'),
   createdAt: Time,
@@ -51,6 +74,7 @@ export const Operation = z.object({
   generation: z.number().int(),
   requestedBy: z.string(),
   commit: z.string().nullable(),
+  review: z.number().int().nullable().describe('The number of its pull request'),
   error: Problem.nullable(),
   createdAt: Time,
   committedAt: Time.nullable(),
@@ -71,11 +95,22 @@ const Word = z
   .max(64)
   .regex(/^[\x21-\x7e]+$/, 'One word.');
 
+const AskedOptions = z.record(
+  z.string().max(40),
+  z.union([z.string().max(200), z.boolean()], { error: 'A text, or true or false.' }),
+);
+
 export const CreateStore = z.strictObject({
   name: checked(checkStoreName).describe('A DNS label of at most 40 characters, not reserved'),
-  type: Word.describe('The engine, e.g. woocommerce'),
+  type: Word.describe('The engine: GET /api/engines lists them'),
   plan: Word.default('small'),
-  cluster: Word.optional().describe('Default: the first cluster'),
+  options: AskedOptions.optional().describe('By name; the engine’s defaults for the others'),
+  cluster: Word.optional().describe('Default: the one with the most room'),
+  labels: z
+    .record(z.string().max(317), z.string().max(63))
+    .refine((labels) => Object.keys(labels).length <= 16, 'At most 16.')
+    .optional()
+    .describe('What its cluster must have: GET /api/engines lists clusters with theirs'),
   domain: checked(checkDomain).optional().describe('A domain of the merchant’s own'),
   tenant: checked(checkTenantSlug)
     .optional()
@@ -87,11 +122,36 @@ export const ChangeStore = z
   .strictObject({
     plan: Word.optional(),
     domain: checked(checkDomain).nullable().optional().describe('null: back to the default host'),
+    options: AskedOptions.optional().describe('Those that are to change, by name'),
+    protected: z.boolean().optional().describe('Owners only, and by itself'),
   })
-  .refine((change) => change.plan !== undefined || change.domain !== undefined, {
-    message: 'Name at least one of plan and domain.',
+  .refine((change) => Object.values(change).some((value) => value !== undefined), {
+    message: 'Name at least one of plan, domain and options, or protected.',
   });
 export type ChangeStore = z.infer<typeof ChangeStore>;
+
+export const DeleteQuery = z.strictObject({
+  now: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((now) => now === 'true')
+    .describe('true: owners only; nothing is kept, whatever the cluster keeps'),
+});
+export type DeleteQuery = z.infer<typeof DeleteQuery>;
+
+/** A commit of the store, by its whole name. */
+export const RollbackStore = z.strictObject({
+  commit: z.string().regex(/^[0-9a-f]{40}$/, 'The 40 digits of a commit.'),
+});
+export type RollbackStore = z.infer<typeof RollbackStore>;
+
+export const AdoptEdit = z.strictObject({
+  commit: z
+    .string()
+    .regex(/^[0-9a-f]{40}$/, 'The 40 digits of a commit.')
+    .describe('Of the difference that was looked at: another one in its place is refused'),
+});
+export type AdoptEdit = z.infer<typeof AdoptEdit>;
 
 export const StoreAnswer = z.object({ store: Store });
 export type StoreAnswer = z.infer<typeof StoreAnswer>;
@@ -135,6 +195,11 @@ export const Health = z.object({
   detail: z.string().nullable(),
   generation: z.number().int(),
   operation: z.string().describe('The operation that the stages belong to'),
+  cluster: z.object({
+    name: z.string(),
+    heardAt: Time.nullable().describe('When it last said anything: all this is as of then'),
+    heard: z.boolean().describe('False: it does not answer now, or has been silent for too long'),
+  }),
   deadlineAt: Time.nullable(),
   stages: z.array(StageEntry),
   error: Problem.nullable(),
@@ -184,6 +249,12 @@ export const Membership = z.object({
 export type Membership = z.infer<typeof Membership>;
 
 /** What the portal needs on every page. */
+const ClusterCard = z.object({
+  name: z.string(),
+  kind: z.enum(['practice', 'lab', 'kubeconfig']),
+  argocdUrl: z.string().nullable(),
+});
+
 export const Me = z.object({
   user: User.nullable().describe('null for a token that is the tenant’s'),
   tenant: Membership.nullable().describe('The one acted in; null for somebody who is in none'),
@@ -198,11 +269,8 @@ export const Me = z.object({
     })
     .nullable()
     .describe('null for operators, who have none, and for somebody who is in no tenant'),
-  cluster: z.object({
-    name: z.string(),
-    kind: z.enum(['practice', 'lab', 'kubeconfig']),
-    argocdUrl: z.string().nullable(),
-  }),
+  cluster: ClusterCard.describe('The first of the clusters'),
+  clusters: z.array(ClusterCard),
   signIn: z.object({
     oidc: z.object({ name: z.string() }).nullable(),
     smtp: z.boolean(),
@@ -467,6 +535,11 @@ export const Readiness = z.object({
 });
 export type Readiness = z.infer<typeof Readiness>;
 
+export const HookAnswer = z.object({
+  taken: z.boolean().describe('Whether it was about something that concerns the platform'),
+});
+export type HookAnswer = z.infer<typeof HookAnswer>;
+
 /** The bodies of the events on GET /api/events, by event name. */
 export const EventBodies = {
   hello: z.object({ cursor: z.string() }),
@@ -486,14 +559,36 @@ export const EngineList = z.object({
       title: z.string(),
       summary: z.string(),
       orders: z.boolean().describe('Whether its orders can be shown'),
+      options: z.array(
+        z.object({
+          name: z.string(),
+          label: z.string(),
+          help: z.string(),
+          kind: z.enum(['choice', 'flag', 'text']),
+          choices: z
+            .array(z.object({ value: z.string(), label: z.string() }))
+            .describe('Of a choice; else empty'),
+          pattern: z.string().nullable().describe('Of a text; a regular expression'),
+          max: z.number().int().nullable().describe('Characters of a text'),
+          default: z.union([z.string(), z.boolean()]),
+          changeable: z.boolean().describe('false: decided when the store is made'),
+          reason: z.string().nullable().describe('Why it is not, and what to do instead'),
+        }),
+      ),
       plans: z.array(
         z.object({
           name: z.string(),
           replicas: z.number().int().describe('Web pods'),
           workers: z.number().int().nullable().describe('Requests one web pod serves at once'),
-          cpu: z.string().describe('Of one web pod, at most; Kubernetes notation'),
+          cpu: z
+            .string()
+            .describe('Of what serves a visitor, at most, each pod once; Kubernetes notation'),
           memory: z.string(),
           storage: z.string().describe('Of all volumes, given when the store is made'),
+          quota: z
+            .object({ cpu: z.string(), memory: z.string(), storage: z.string() })
+            .nullable()
+            .describe('What its namespace may request of the cluster; null: no bound'),
         }),
       ),
     }),
@@ -504,13 +599,21 @@ export const EngineList = z.object({
       baseDomain: z.string(),
       scheme: z.enum(['http', 'https']),
       port: z.number().int().nullable().describe('null: the scheme’s own'),
+      labels: Labels.describe('What a create may ask for'),
+      open: z.boolean().describe('Whether a store that names no cluster may go there now'),
+      review: z.enum(REVIEW_MODES).describe('Which changes wait for a reviewer’s merge'),
+      retentionDays: z.number().int().describe('How long a deleted store’s data is kept; 0: not'),
     }),
   ),
+  placement: z
+    .string()
+    .nullable()
+    .describe('The cluster that such a store would go to now; null: none takes one'),
 });
 export type EngineList = z.infer<typeof EngineList>;
 
 export const StoreNameQuery = z.strictObject({
-  cluster: Word.optional().describe('Default: the first cluster'),
+  cluster: Word.optional().describe('Default: the one with the most room'),
   tenant: checked(checkTenantSlug).optional().describe('Operators only'),
 });
 export type StoreNameQuery = z.infer<typeof StoreNameQuery>;
@@ -537,6 +640,9 @@ export const Preview = z.object({
   message: z.string().describe('As it will be committed, but for the Audit-Head trailer'),
   files: z.array(FileDiff).describe('Empty: nothing would change'),
   then: z.array(z.string()).describe('Subjects of the commits that follow when this one is live'),
+  cluster: z
+    .string()
+    .describe('The store’s; of one that is not made yet: where it would be placed now'),
 });
 export type Preview = z.infer<typeof Preview>;
 
@@ -544,14 +650,23 @@ export const PreviewChange = z
   .strictObject({
     plan: Word.optional(),
     domain: checked(checkDomain).nullable().optional(),
+    options: AskedOptions.optional(),
     delete: z.literal(true).optional().describe('Instead: what a delete commits'),
+    purge: z.literal(true).optional().describe('Instead: what a delete that keeps nothing commits'),
     retry: z.literal(true).optional().describe('Instead: what a retry commits'),
+    suspend: z.literal(true).optional().describe('Instead: what a suspension commits'),
+    resume: z.literal(true).optional().describe('Instead: what starting it again commits'),
+    repair: z.literal(true).optional().describe('Instead: what its files are to be'),
+    upgrade: z.literal(true).optional().describe('Instead: what an upgrade commits'),
   })
   .refine(
-    (wanted) =>
-      [wanted.delete, wanted.retry, wanted.plan ?? wanted.domain].filter((one) => one !== undefined)
+    ({ plan, domain, options, ...others }) =>
+      [plan ?? domain ?? options, ...Object.values(others)].filter((one) => one !== undefined)
         .length === 1,
-    { message: 'Name what to preview: plan and domain, or delete, or retry.' },
+    {
+      message:
+        'Name what to preview: plan, domain and options, or one of delete, purge, retry, suspend, resume, repair and upgrade.',
+    },
   );
 export type PreviewChange = z.infer<typeof PreviewChange>;
 
@@ -590,6 +705,79 @@ export const ChangeAnswer = z.object({
   omitted: z.number().int().describe('Files that are not shown: there were too many'),
 });
 export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
+
+/** A pull request of ours: a change that somebody looks at before it is made. */
+export const Review = z.object({
+  number: z.number().int(),
+  title: z.string(),
+  labels: z.array(z.string()),
+  state: z.enum(['open', 'merged', 'closed']),
+  url: z.string().nullable().describe('Where it is decided; null: here'),
+  branch: z.string(),
+  head: z.string().describe('The commit to look at; an approval names it'),
+  store: z.object({ id: z.string(), name: z.string() }),
+  tenant: z.string(),
+  cluster: z.string(),
+  operation: z.string(),
+  kind: z.enum(OPERATION_KINDS),
+  requestedBy: z.object({ id: z.string(), name: z.string().nullable() }),
+  openedAt: Time,
+  closedAt: Time.nullable(),
+  merged: z.string().nullable().describe('The commit by which it came to the branch'),
+  decision: z
+    .object({
+      kind: z.enum(['approved', 'rejected']),
+      by: z.string(),
+      at: Time,
+      reason: z.string().nullable(),
+    })
+    .nullable()
+    .describe('Taken here, and carried out a moment later'),
+});
+export type Review = z.infer<typeof Review>;
+
+export const ReviewQuery = ChangeQuery.extend({
+  state: z.enum(['open', 'merged', 'closed']).optional(),
+});
+export type ReviewQuery = z.infer<typeof ReviewQuery>;
+
+export const ReviewList = z.object({
+  reviews: z.array(Review),
+  next: z.string().nullable().describe('The cursor of the next page; null on the last one'),
+});
+export type ReviewList = z.infer<typeof ReviewList>;
+
+export const ReviewDetail = z.object({
+  review: Review,
+  body: z.string().describe('Markdown'),
+  decidedHere: z.boolean().describe('false: at its url'),
+  files: z.array(FileDiff),
+  omitted: z.number().int().describe('Files that are not in the list'),
+  note: z.string().nullable().describe('Why no files are shown, or what is unusual about them'),
+});
+export type ReviewDetail = z.infer<typeof ReviewDetail>;
+
+export const ReviewAnswer = z.object({ review: Review });
+export type ReviewAnswer = z.infer<typeof ReviewAnswer>;
+
+export const ApproveReview = z.strictObject({
+  headSha: z
+    .string()
+    .regex(/^[0-9a-f]{40}$/, 'The commit that was looked at: 40 hexadecimal digits.'),
+});
+export type ApproveReview = z.infer<typeof ApproveReview>;
+
+export const RejectReview = z
+  .strictObject({
+    reason: z
+      .string()
+      .trim()
+      .max(500)
+      .regex(/^\P{C}*$/u, 'No control characters.')
+      .optional(),
+  })
+  .optional();
+export type RejectReview = z.infer<typeof RejectReview>;
 
 export const StoreEvents = z.object({
   events: z.array(
@@ -639,6 +827,13 @@ export const StoreLogQuery = z.strictObject({
   pod: KubernetesName.optional().describe('Default: the newest of the set-up Job'),
   container: KubernetesName.optional().describe('Default: the pod’s last to start'),
   lines: z.coerce.number().int().min(1).max(2000).default(200),
+  hours: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(168)
+    .optional()
+    .describe('How far back; default: a day in Loki, all that a cluster has'),
 });
 export type StoreLogQuery = z.infer<typeof StoreLogQuery>;
 
@@ -646,6 +841,11 @@ export const StoreLog = z.object({
   pod: z.string().nullable().describe('null: there is no such pod (any more)'),
   container: z.string().nullable(),
   lines: z.array(z.string()),
+  source: z.enum(['cluster', 'loki']).describe('What was read'),
+  problem: Problem.nullable().describe('Why it is the cluster, though there is a Loki'),
+  gone: z
+    .array(z.object({ pod: z.string(), container: z.string() }))
+    .describe('What else Loki has lines of: pods that the cluster does not have'),
 });
 export type StoreLog = z.infer<typeof StoreLog>;
 
@@ -666,6 +866,14 @@ export const OrderQuery = z.strictObject({
   days: z.coerce.number().int().min(1).max(90).default(30),
 });
 export type OrderQuery = z.infer<typeof OrderQuery>;
+
+/** An order that the platform placed. */
+export const TestOrder = z.object({
+  number: z.string(),
+  total: z.number().describe('In whole units of the currency'),
+  currency: z.string().describe('ISO 4217'),
+});
+export type TestOrder = z.infer<typeof TestOrder>;
 
 export const OrderSummary = z.object({
   currency: z.string().nullable().describe('The one that most orders are in; ISO 4217'),
@@ -751,12 +959,31 @@ export const Fleet = z.object({
       kind: z.enum(['practice', 'lab', 'kubeconfig']),
       argocdUrl: z.string().nullable(),
       stores: StoreCounts,
-      heardAt: Time.nullable().describe('When its API server last said anything to this process'),
+      heardAt: Time.nullable().describe('When its API server last said anything'),
+      trouble: z.string().nullable().describe('Why it was not heard the last time'),
     }),
   ),
   stuck: z.array(Store).describe('In trouble, or going for longer than they should; at most 50'),
 });
 export type Fleet = z.infer<typeof Fleet>;
+
+/** The clusters as they are registered, and what is known of each. */
+export const ClusterList = z.object({
+  clusters: z.array(
+    ClusterCard.extend({
+      labels: Labels,
+      capacity: z.number().int().nullable().describe('Stores; null: as many as come'),
+      stores: z.number().int().describe('That are not deleted; a few seconds old at most'),
+      heardAt: Time.nullable().describe('When its API server last said anything'),
+      trouble: z.string().nullable().describe('Why it was not heard the last time; null: it was'),
+      heard: z.boolean().describe('Whether new stores are placed there'),
+      review: z.enum(REVIEW_MODES),
+      retentionDays: z.number().int(),
+      guard: z.object({ removals: z.number(), percent: z.number(), minutes: z.number() }),
+    }),
+  ),
+});
+export type ClusterList = z.infer<typeof ClusterList>;
 
 export const PlatformHealth = z.object({
   parts: z.array(
@@ -769,3 +996,160 @@ export const PlatformHealth = z.object({
   ),
 });
 export type PlatformHealth = z.infer<typeof PlatformHealth>;
+
+const Share = z.number().int().min(1).max(100);
+
+/** Which stores of a type are upgraded. */
+export const RolloutSelection = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('all') }),
+  z.strictObject({
+    kind: z.literal('share'),
+    percent: Share.describe('Of the stores that have an older version: the first to try it'),
+  }),
+  z.strictObject({ kind: z.literal('stores'), stores: z.array(Word).min(1).max(200).readonly() }),
+]);
+
+export const CreateRollout = z.strictObject({
+  type: Word.describe('The engine'),
+  toVersion: Word.optional().describe('What was shown: refused when another is on offer now'),
+  selection: RolloutSelection.default({ kind: 'all' }),
+  waveSize: z.number().int().min(1).max(50).default(5).describe('Stores at a time'),
+  allowedUnhealthy: z
+    .number()
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('Upgraded stores that may be failed or degraded; with more of them it stops'),
+});
+export type CreateRollout = z.infer<typeof CreateRollout>;
+
+export const RolloutPreview = z.object({
+  toVersion: z.string(),
+  stores: z.number().int().describe('That would be upgraded, were it begun now'),
+  waves: z.number().int(),
+  leftOut: z.array(z.object({ reason: z.string(), stores: z.number().int() })),
+});
+export type RolloutPreview = z.infer<typeof RolloutPreview>;
+
+export const Rollout = z.object({
+  id: z.string(),
+  type: z.string(),
+  toVersion: z.string(),
+  selection: RolloutSelection,
+  waveSize: z.number().int(),
+  allowedUnhealthy: z.number().int(),
+  state: z.enum(ROLLOUT_STATES),
+  reason: z.string().nullable().describe('Why it stopped'),
+  wave: z.number().int().describe('The last that was begun; 0: none yet'),
+  counts: z.record(z.enum(ROLLOUT_STORE_STATES), z.number().int()),
+  requestedBy: z.object({ id: z.string(), name: z.string() }),
+  createdAt: Time,
+  updatedAt: Time,
+  finishedAt: Time.nullable(),
+});
+export type Rollout = z.infer<typeof Rollout>;
+
+export const RolloutStore = z.object({
+  store: z.object({
+    id: z.string(),
+    name: z.string(),
+    tenant: z.string(),
+    status: z.enum(STORE_STATUSES),
+    chartVersion: z.string(),
+  }),
+  state: z.enum(ROLLOUT_STORE_STATES),
+  reason: z.string().nullable().describe('Why it is unhealthy, or was left out'),
+  wave: z.number().int().nullable(),
+  operation: z.string().nullable(),
+  startedAt: Time.nullable(),
+  finishedAt: Time.nullable(),
+});
+
+export const RolloutQuery = z.strictObject({
+  limit: PageSize,
+  cursor: Cursor,
+  state: z.enum(ROLLOUT_STORE_STATES).optional(),
+});
+export type RolloutQuery = z.infer<typeof RolloutQuery>;
+
+export const RolloutAnswer = z.object({ rollout: Rollout });
+export type RolloutAnswer = z.infer<typeof RolloutAnswer>;
+
+export const RolloutDetail = RolloutAnswer.extend({
+  stores: z.array(RolloutStore).describe('In the order of their turns'),
+  next: Next,
+});
+export type RolloutDetail = z.infer<typeof RolloutDetail>;
+
+export const RolloutList = z.object({ rollouts: z.array(Rollout) });
+export type RolloutList = z.infer<typeof RolloutList>;
+
+/** How a store differs from what it should be: in the repository, and in its cluster. */
+export const StoreDrift = z.object({
+  commit: z
+    .string()
+    .nullable()
+    .describe('The newest of the commits that changed its files; null: they are as they should be'),
+  git: z.array(
+    z.object({
+      path: z.string(),
+      kind: z.enum(DRIFT_KINDS),
+      sha: z.string().describe('The last commit that changed it'),
+      author: z.string(),
+      at: Time,
+      file: FileDiff.describe('before: as it should be; after: as it is'),
+      adoptable: z.boolean().describe('Whether the settings of a store can say it'),
+      why: z.string().nullable().describe('Why they cannot'),
+    }),
+  ),
+  omitted: z.number().int().min(0).describe('How many more files differ'),
+  live: z.array(
+    z.object({
+      kind: z.string(),
+      name: z.string(),
+      namespace: z.string(),
+      status: z.enum(['OutOfSync', 'Missing', 'Unknown']),
+      message: z.string(),
+    }),
+  ),
+  problem: Problem.nullable().describe('Why the cluster could not be asked'),
+});
+export type StoreDrift = z.infer<typeof StoreDrift>;
+
+/** Deletes over the limit of a cluster's guard, which a second operator decides about. */
+export const Hold = z.object({
+  id: z.string(),
+  cluster: z.string(),
+  state: z.enum(HOLD_STATES),
+  openedAt: Time,
+  decidedAt: Time.nullable(),
+  decidedBy: z.string().nullable(),
+  own: z.boolean().describe('The caller asked for one of them, and may not approve'),
+  total: z.number().int().describe('How many deletes: of an open hold those that wait now'),
+  operations: z.array(
+    z.object({
+      id: z.string(),
+      state: z.enum(OPERATION_STATES),
+      store: z.object({ id: z.string(), name: z.string() }),
+      tenant: z.string(),
+      requestedBy: z.object({ id: z.string(), name: z.string().nullable() }),
+      at: Time,
+    }),
+  ),
+});
+export type Hold = z.infer<typeof Hold>;
+
+export const HoldList = z.object({ holds: z.array(Hold) });
+export type HoldList = z.infer<typeof HoldList>;
+
+export const HoldAnswer = z.object({ hold: Hold });
+export type HoldAnswer = z.infer<typeof HoldAnswer>;
+
+export const ApproveHold = z.strictObject({
+  operations: z
+    .array(z.string().max(64))
+    .max(1000)
+    .describe('The deletes that were looked at; others that wait are let through by nobody'),
+});
+export type ApproveHold = z.infer<typeof ApproveHold>;

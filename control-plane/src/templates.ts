@@ -8,35 +8,43 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { EngineCard, PlanCard } from './domain/engine.ts';
-import { ORDER_APIS } from './domain/orders.ts';
+import { readEngineFolder } from './engine-folder.ts';
 import { PlatformError } from './errors.ts';
+import type { ShopAdapter } from './orders/types.ts';
 import type { TemplateSources } from './render/template.ts';
 
 /** The checkout's top folder. */
 export const TOP = fileURLToPath(new URL('../..', import.meta.url));
 
-const EngineFile = z.strictObject({
-  title: z.string(),
-  chart: z.string(),
-  summary: z.string(),
-  /** Where its administration is, on the store's own address. */
-  admin: z.string().startsWith('/'),
-  /** By which API it tells of its orders; left out: by none. */
-  orders: z.enum(ORDER_APIS).optional(),
-});
-
 /** What the control plane reads of a chart's plans; the chart reads the rest. */
 const PlansFile = z.record(
   z.string(),
-  z.object({
-    web: z.object({
-      replicas: z.number().int(),
-      workers: z.number().int().optional(),
-      resources: z.object({ limits: z.object({ cpu: z.string(), memory: z.string() }) }),
-    }),
+  z.looseObject({
+    web: z.looseObject({ replicas: z.number().int(), workers: z.number().int().optional() }),
     storage: z.record(z.string(), z.string().regex(/^\d+[KMGT]i$/)),
+    quota: z
+      .looseObject({
+        'requests.cpu': z.string().regex(/^\d+m?$/),
+        'requests.memory': z.string().regex(/^\d+[KMGT]i$/),
+        'requests.storage': z.string().regex(/^\d+[KMGT]i$/),
+      })
+      .optional(),
   }),
 );
+const Workload = z.object({
+  resources: z.object({
+    limits: z.object({
+      cpu: z.string().regex(/^\d+m?$/),
+      memory: z.string().regex(/^\d+[KMGT]i$/),
+    }),
+  }),
+});
+
+const ChartFile = z.object({
+  version: z.string().regex(/^\d+\.\d+\.\d+$/),
+  type: z.enum(['application', 'library']),
+  dependencies: z.array(z.object({ name: z.string(), version: z.string() })).default([]),
+});
 
 /** A chart's files as they are vendored: path within the chart → content. */
 export type Chart = {
@@ -48,6 +56,8 @@ export type Chart = {
 export type Templates = {
   readonly sources: TemplateSources;
   readonly engines: readonly EngineCard[];
+  /** The ways to the shops of each engine that has one. */
+  readonly adapters: ReadonlyMap<string, ShopAdapter>;
   readonly charts: readonly Chart[];
 };
 
@@ -62,47 +72,83 @@ export async function loadTemplates(top: string = TOP): Promise<Templates> {
     if (path.endsWith('.hbs'))
       sources[`clusters/${path}`] = await readFile(join(top, 'clusters', path), 'utf8');
 
-  const charts: Chart[] = [];
-  for (const name of await listFolders(join(top, 'templates/charts')))
-    charts.push(await loadChart(join(top, 'templates/charts', name), name));
+  const charts = await loadCharts(join(top, 'templates/charts'));
 
-  const engines: EngineCard[] = [];
+  const found: (EngineCard & { readonly place: number })[] = [];
+  const adapters = new Map<string, ShopAdapter>();
   for (const type of await listFolders(join(top, 'templates/engines'))) {
-    const file = join(top, 'templates/engines', type, 'engine.yaml');
-    const parsed = EngineFile.safeParse(parse(await readFile(file, 'utf8')));
-    if (!parsed.success)
-      throw new PlatformError('engine_malformed', `${file}: ${z.prettifyError(parsed.error)}`);
-    const chart = charts.find(({ name }) => name === parsed.data.chart);
+    const folder = join(top, 'templates/engines', type);
+    const { title, summary, admin, serving, options, adapter, ...rest } =
+      await readEngineFolder(folder);
+    const chart = charts.find(({ name }) => name === rest.chart);
     if (chart === undefined)
-      throw new PlatformError('engine_malformed', `${file}: no chart named ${parsed.data.chart}.`);
-    const { title, summary, admin, orders = null } = parsed.data;
-    const planCards = readPlans(chart);
-    engines.push({
+      throw new PlatformError('engine_malformed', `${folder}: no chart named ${rest.chart}.`);
+    if (adapter !== null) adapters.set(type, adapter);
+    const planCards = readPlans(chart, serving);
+    found.push({
+      place: rest.place,
       type,
       title,
       summary,
       adminPath: admin,
-      orderApi: orders,
+      orders: adapter !== null,
+      options,
+      irreversible: rest.irreversible,
+      unsuspendable: listUnsuspendable(sources, type),
       chart: chart.name,
       version: chart.version,
       plans: planCards.map((plan) => plan.name),
       planCards,
     });
   }
-  return { sources, engines, charts };
+  const engines = found
+    .sort((one, other) => one.place - other.place)
+    .map(({ place: _, ...card }): EngineCard => card);
+  return { sources, engines, adapters, charts };
 }
 
-async function loadChart(folder: string, name: string): Promise<Chart> {
+/**
+ * Every chart, whole: a library that it depends on is within it, under `charts/`, so that Argo CD has nothing to fetch.
+ * A library is no chart of its own.
+ */
+async function loadCharts(folder: string): Promise<Chart[]> {
+  const found = await Promise.all(
+    (await listFolders(folder)).map((name) => loadChart(join(folder, name), name)),
+  );
+  return found
+    .filter(({ type }) => type === 'application')
+    .map(({ name, version, files, dependencies }) => {
+      const whole = new Map(files);
+      for (const wanted of dependencies) {
+        const library = found.find((chart) => chart.name === wanted.name);
+        if (library?.version !== wanted.version)
+          throw new PlatformError(
+            'chart_malformed',
+            `Chart ${name} wants ${wanted.name} ${wanted.version}; there is ${library?.version ?? 'none'}.`,
+          );
+        for (const [path, content] of library.files)
+          whole.set(`charts/${library.name}/${path}`, content);
+      }
+      return { name, version, files: whole };
+    });
+}
+
+/** Versions whose own values say nothing of being suspended: their chart does not know it. */
+function listUnsuspendable(sources: TemplateSources, type: string): string[] {
+  return Object.entries(sources).flatMap(([path, source]) => {
+    const version = new RegExp(`^engines/${type}/values-([\\d.]+)\\.yaml\\.hbs$`).exec(path)?.[1];
+    return version === undefined || source.includes('store.suspended') ? [] : [version];
+  });
+}
+
+async function loadChart(folder: string, name: string): Promise<Chart & z.infer<typeof ChartFile>> {
   const files = new Map<string, Uint8Array>();
   for (const path of await listFiles(folder))
     if (isPartOfChart(path)) files.set(path, await readFile(join(folder, path)));
   const description = files.get('Chart.yaml');
   if (description === undefined)
     throw new PlatformError('chart_malformed', `${folder} has no Chart.yaml.`);
-  const { version } = z
-    .object({ version: z.string().regex(/^\d+\.\d+\.\d+$/) })
-    .parse(parse(Buffer.from(description).toString()));
-  return { name, version, files };
+  return { name, files, ...ChartFile.parse(parse(Buffer.from(description).toString())) };
 }
 
 /** Tests, golden output and notes stay in the checkout: they are no part of a published chart. */
@@ -110,7 +156,7 @@ function isPartOfChart(path: string): boolean {
   return !/(^|\/)golden\/|\.test\.ts$|(^|\/)README\.md$/.test(path);
 }
 
-function readPlans(chart: Chart): PlanCard[] {
+function readPlans(chart: Chart, serving: readonly string[]): PlanCard[] {
   const file = chart.files.get('plans.yaml');
   const parsed = PlansFile.safeParse(
     file === undefined ? undefined : parse(Buffer.from(file).toString()),
@@ -120,14 +166,44 @@ function readPlans(chart: Chart): PlanCard[] {
       'chart_malformed',
       `plans.yaml of chart ${chart.name}: ${z.prettifyError(parsed.error)}`,
     );
-  return Object.entries(parsed.data).map(([name, { web, storage }]) => ({
-    name,
-    replicas: web.replicas,
-    workers: web.workers ?? null,
-    cpu: web.resources.limits.cpu,
-    memory: web.resources.limits.memory,
-    storage: addSizes(Object.values(storage)),
-  }));
+  return Object.entries(parsed.data).map(([name, { web, storage, quota, ...workloads }]) => {
+    const limits = serving.map((one) => {
+      const workload = Workload.safeParse(one === 'web' ? web : workloads[one]);
+      if (workload.success) return workload.data.resources.limits;
+      throw new PlatformError(
+        'chart_malformed',
+        `plans.yaml of chart ${chart.name}: ${name} has no limits of ${one}.`,
+      );
+    });
+    return {
+      name,
+      replicas: web.replicas,
+      workers: web.workers ?? null,
+      cpu: addProcessors(limits.map(({ cpu }) => cpu)),
+      memory: addSizes(limits.map(({ memory }) => memory)),
+      // What is kept for backups is not the merchant's to fill.
+      storage: addSizes(
+        Object.entries(storage).flatMap(([name, size]) => (name === 'backups' ? [] : [size])),
+      ),
+      quota:
+        quota === undefined
+          ? null
+          : {
+              cpu: quota['requests.cpu'],
+              memory: quota['requests.memory'],
+              storage: quota['requests.storage'],
+            },
+    };
+  });
+}
+
+/** The sum of such as `500m` and `2`. */
+function addProcessors(amounts: readonly string[]): string {
+  const thousandths = amounts.reduce(
+    (sum, one) => sum + (one.endsWith('m') ? Number(one.slice(0, -1)) : Number(one) * 1000),
+    0,
+  );
+  return thousandths % 1000 === 0 ? String(thousandths / 1000) : `${thousandths}m`;
 }
 
 /** The sum of sizes such as `1Gi`, in the largest unit that divides it. */

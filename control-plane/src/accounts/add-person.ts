@@ -10,6 +10,8 @@ export async function addPerson(
     readonly email: string;
     readonly name: string;
     readonly operator: boolean;
+    /** Whether it is known that the address is theirs. */
+    readonly emailVerified?: boolean;
     readonly passwordHash: string;
   },
 ): Promise<{ readonly id: string }> {

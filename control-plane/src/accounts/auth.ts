@@ -118,6 +118,9 @@ export function createAuth(options: AuthOptions) {
     account: {
       modelName: 'accounts',
       updateAccountOnSignIn: false,
+      // Who signs in at the provider gets the account of the same address, when both sides have seen
+      // that the address is theirs: the provider says so, and here they chose a password by a link.
+      accountLinking: { enabled: true, requireLocalEmailVerified: true },
     },
     verification: { modelName: 'verifications', storeIdentifier: 'hashed' },
     emailAndPassword: {
@@ -126,6 +129,15 @@ export function createAuth(options: AuthOptions) {
       maxPasswordLength: PASSWORD_LENGTH.max,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_SECONDS,
+      // The link was mailed to the address, or an operator vouches for whom they gave it to. An
+      // invitation's link proves less: whoever invites sees it too.
+      onPasswordReset: async ({ user }) => {
+        await db
+          .updateTable('users')
+          .set({ emailVerified: true })
+          .where('id', '=', user.id)
+          .execute();
+      },
       ...(sendPasswordReset === null
         ? {}
         : {

@@ -1,4 +1,4 @@
-/** Accounts from the settings: what main.ts wires. */
+/** Accounts from the settings: what parts/ wires. */
 import type { Config } from '../config.ts';
 import type { Db } from '../db/open.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
@@ -6,9 +6,15 @@ import type { Logger } from '../logger.ts';
 import { createAttempts } from './attempts.ts';
 import { createAuth } from './auth.ts';
 import { hasInvitation } from './invitations.ts';
-import { createMailer } from './mail.ts';
+import { createMailer, type Mailer } from './mail.ts';
 import { describePasswordReset } from './mails.ts';
 import type { Accounts } from './settings.ts';
+
+/** Sends mails by the configured server; null: there is none. */
+export function openMailer(config: Config): Mailer | null {
+  const { SHOPYARD_SMTP_URL: url, SHOPYARD_MAIL_FROM: from } = config;
+  return url === undefined || from === undefined ? null : createMailer({ url, from });
+}
 
 /**
  * @param options.secret signs cookies where the settings name none
@@ -19,16 +25,13 @@ export function createAccounts(options: {
   readonly ids: Ids;
   readonly logger: Logger;
   readonly config: Config;
+  readonly mailer: Mailer | null;
   readonly secret: string;
 }): Accounts {
-  const { db, clock, ids, logger, config } = options;
+  const { db, clock, ids, logger, config, mailer } = options;
   const publicUrl = config.SHOPYARD_PUBLIC_URL;
   const openSignUp = config.SHOPYARD_OPEN_SIGN_UP;
   const oidc = readOidc(config);
-  const mailer =
-    config.SHOPYARD_SMTP_URL === undefined || config.SHOPYARD_MAIL_FROM === undefined
-      ? null
-      : createMailer({ url: config.SHOPYARD_SMTP_URL, from: config.SHOPYARD_MAIL_FROM });
   const auth = createAuth({
     db,
     ids,

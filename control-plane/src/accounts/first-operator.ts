@@ -35,6 +35,8 @@ export async function ensureFirstOperator(
       email,
       name: 'Operator',
       operator: true,
+      // Whoever makes the settings vouches for it: an operator may sign in by OIDC from the start.
+      emailVerified: true,
       passwordHash: await hasher.hash(password),
     });
     return { email, password };

@@ -1,5 +1,6 @@
 /** What our mails say: links and facts, plain text, never a password. */
 import type { Role } from '../contract.ts';
+import { writeMoment } from '../domain/moments.ts';
 import type { Mail } from './mail.ts';
 
 export function linkToReset(publicUrl: string, token: string): string {
@@ -51,19 +52,42 @@ Whoever has this link can accept: keep it to yourself.
   };
 }
 
+/** What there is to tell of a store. */
+export type StoreNews = 'ready' | 'failed' | 'kept' | 'purged';
+
 export function describeStoreEnd(options: {
   readonly to: string;
   readonly publicUrl: string;
-  readonly state: 'done' | 'failed';
+  readonly news: StoreNews;
   readonly store: string;
   readonly name: string;
   readonly url: string;
+  /** When the data of a deleted store goes. */
+  readonly purgeAt: Date | null;
   readonly message: string | null;
   readonly hint: string | null;
 }): Mail {
-  const { to, publicUrl, state, store, name, url, message, hint } = options;
+  const { to, publicUrl, news, store, name, url, purgeAt, message, hint } = options;
   const page = `${publicUrl}/stores/${store}`;
-  if (state === 'done')
+  if (news === 'kept')
+    return {
+      to,
+      subject: `${name} is closed; its data is kept`,
+      text: `Your store ${name} was deleted. Nothing of it runs any more.
+
+Its data is kept until ${purgeAt === null ? 'it is purged' : writeMoment(purgeAt)}, and goes then for good.
+Until then you can have it back: ${page}
+`,
+    };
+  if (news === 'purged')
+    return {
+      to,
+      subject: `${name} is gone`,
+      text: `Your store ${name} was deleted, and its data was kept for as long as was promised.
+Now it is gone, and cannot be brought back. Its name is free again.
+`,
+    };
+  if (news === 'ready')
     return {
       to,
       subject: `${name} is ready`,

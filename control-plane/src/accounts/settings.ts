@@ -1,4 +1,4 @@
-/** What the routes of accounts work with, wired in main.ts. */
+/** What the routes of accounts work with, wired in parts/api.ts. */
 import type { Attempts } from './attempts.ts';
 import type { Auth } from './auth.ts';
 import type { Mailer } from './mail.ts';

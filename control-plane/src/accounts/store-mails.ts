@@ -1,7 +1,8 @@
 /**
- * Mails about stores: ready, or failed, to whoever asked for it; once for each, however many
- * processes there are: who takes an end marks it first. A mail that does not go out is tried again
- * for an hour; one that a crash cuts off between mark and mail is lost.
+ * Mails about stores: ready, failed, kept for a time, or gone after it, to whoever asked for it. Who mails about an end claims it
+ * first and marks it after, so that of several processes one does. A mail that does not go out is
+ * tried again for an hour; one that a crash cuts off is sent again when its claim has run out: it may
+ * then come twice, but it comes.
  */
 import { sql } from 'kysely';
 import type { Db } from '../db/open.ts';
@@ -9,7 +10,7 @@ import type { Clock } from '../domain/ids.ts';
 import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Mailer } from './mail.ts';
-import { describeStoreEnd } from './mails.ts';
+import { describeStoreEnd, type StoreNews } from './mails.ts';
 
 export type StoreMails = {
   /** Something ended: looks at once. */
@@ -22,14 +23,20 @@ export type StoreMails = {
 const LOOK_MS = 30_000;
 /** News older than this is no news, in milliseconds. */
 const LATE_MS = 60 * 60 * 1000;
-const BATCH = 20;
+/** How long the mails of a batch may take, in milliseconds; a crash delays them by as much. */
+const CLAIM_MS = 5 * 60 * 1000;
+const BATCH = 10;
 
 type End = {
   readonly operation: string;
-  readonly state: 'done' | 'failed';
+  readonly tenant: string;
+  /** What is marked as told. */
+  readonly state: 'done' | 'failed' | 'kept';
+  readonly news: StoreNews;
   readonly store: string;
   readonly name: string;
   readonly url: string;
+  readonly purgeAt: Date | null;
   readonly message: string | null;
   readonly hint: string | null;
   readonly recipients: readonly string[];
@@ -48,9 +55,9 @@ export function createStoreMails(options: {
 
   async function sendDue(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const ends = await takeEnds(db, clock());
+      const ends = await claimEnds(db, clock());
       for (const end of ends) {
-        if (signal.aborted) await putBack(db, end);
+        if (signal.aborted) await release(db, end);
         else await send(end);
       }
       if (ends.length < BATCH || signal.aborted) return;
@@ -61,9 +68,14 @@ export function createStoreMails(options: {
     try {
       for (const to of end.recipients)
         await mailer.send(describeStoreEnd({ ...end, to, publicUrl }));
+      await markMailed(db, end);
     } catch (error) {
-      await putBack(db, end);
-      logger.warn({ error: describeError(error), store: end.store }, 'a store’s mail waits');
+      await release(db, end);
+      const { operation, store, tenant } = end;
+      logger.warn(
+        { error: describeError(error), operation, store, tenant },
+        'a store’s mail waits',
+      );
     }
   }
 
@@ -98,37 +110,72 @@ export function createStoreMails(options: {
 }
 
 /**
- * Takes the ends that nobody was mailed about, each for whoever asked; for a token of the tenant's,
- * for its owners. A change that worked is what was asked for: no mail.
+ * Claims the ends that nobody was mailed about, each for whoever asked; for a token of the tenant's,
+ * for its owners. A change that worked is what was asked for: that is marked, and no mail. A deleted
+ * store that is kept is on its way still, and news; and so is its end, long after it was asked for.
  */
-async function takeEnds(db: Db, now: Date): Promise<readonly End[]> {
+async function claimEnds(db: Db, now: Date): Promise<readonly End[]> {
+  const since = new Date(now.getTime() - LATE_MS);
   const { rows } = await sql<End>`
-    with due as (
-      select o.id from operations o
+    with ended as (
+      select o.id, o.state, case
+          when o.state = 'failed' then 'failed'
+          when o.kind in ('create', 'retry', 'resume') then 'ready'
+          when o.kind = 'delete' and o.spec ->> 'purgeAt' is not null then 'purged'
+        end as news
+      from operations o
       where o.state in ('done', 'failed') and o.mailed_state is distinct from o.state
-        and o.finished_at > ${new Date(now.getTime() - LATE_MS)}
+        and o.finished_at > ${since}
+        and (o.mail_claimed_until is null or o.mail_claimed_until < ${now})
       order by o.finished_at limit ${BATCH} for no key update skip locked
-    ), taken as (
-      update operations o set mailed_state = o.state from due where o.id = due.id
-      returning o.id, o.state, o.kind, o.store_id, o.tenant_id, o.requested_by, o.error_message
+    ), kept as (
+      select o.id, 'kept' as state, 'kept' as news
+      from stores s join operations o on o.id = s.operation_id
+      where s.status = 'suspended' and s.purge_at > ${now} and s.stage = 'kept'
+        and s.updated_at > ${since} and o.state = 'waiting'
+        and o.mailed_state is distinct from 'kept'
+        and (o.mail_claimed_until is null or o.mail_claimed_until < ${now})
+      order by s.purge_at limit ${BATCH} for no key update of o skip locked
+    ), due as (
+      select * from ended union all select * from kept
+    ), claimed as (
+      update operations o set
+        mailed_state = case when due.news is null then due.state else o.mailed_state end,
+        mail_claimed_until =
+          case when due.news is not null then ${new Date(now.getTime() + CLAIM_MS)}::timestamptz end
+      from due where o.id = due.id
+      returning o.id, o.store_id, o.tenant_id, o.requested_by, o.error_message, due.state, due.news
     )
-    select t.id as operation, t.state, s.id as store, s.name, s.url,
-      coalesce(t.error_message, s.error_message) as message, s.error_hint as hint,
+    select c.id as operation, c.tenant_id as tenant, c.state, c.news, s.id as store, s.name, s.url, s.purge_at,
+      coalesce(c.error_message, s.error_message) as message, s.error_hint as hint,
       array(
-        select u.email from users u where u.id = coalesce(k.user_id, t.requested_by)
+        select u.email from users u where u.id = coalesce(k.user_id, c.requested_by)
         union
         select u.email from members m join users u on u.id = m.user_id
         where k.id is not null and k.user_id is null
-          and m.tenant_id = t.tenant_id and m.role = 'owner'
+          and m.tenant_id = c.tenant_id and m.role = 'owner'
       ) as recipients
-    from taken t
-    join stores s on s.id = t.store_id
-    left join tokens k on k.id = t.requested_by
-    where t.kind in ('create', 'retry') or t.state = 'failed'
+    from claimed c
+    join stores s on s.id = c.store_id
+    left join tokens k on k.id = c.requested_by
+    where c.news is not null
   `.execute(db);
   return rows;
 }
 
-async function putBack(db: Db, { operation }: End): Promise<void> {
-  await sql`update operations set mailed_state = null where id = ${operation}`.execute(db);
+/** What was told is marked: an operation that failed meanwhile, or recovered, is news again. */
+async function markMailed(db: Db, { operation, state }: End): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set({ mailedState: state, mailClaimedUntil: null })
+    .where('id', '=', operation)
+    .execute();
+}
+
+async function release(db: Db, { operation }: End): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set({ mailClaimedUntil: null })
+    .where('id', '=', operation)
+    .execute();
 }

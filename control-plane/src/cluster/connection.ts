@@ -3,6 +3,7 @@
  * module can write to a cluster.
  */
 import { KubeConfig } from '@kubernetes/client-node';
+import { stat } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { PlatformError, describeError } from '../errors.ts';
@@ -14,8 +15,6 @@ export type ClusterAnswer = {
 };
 
 export type ClusterConnection = {
-  /** The API server's address, for messages. */
-  readonly server: string;
   /**
    * Sends one GET and resolves when the headers are here; the caller reads or destroys the body.
    * @param path with its query
@@ -43,6 +42,42 @@ export function connectCluster(kubeconfig: string | null): ClusterConnection {
     );
   }
   return connect(config, kubeconfig ?? undefined);
+}
+
+/**
+ * Connects at the first question. A kubeconfig that cannot be read fails the question, not its owner;
+ * one that was replaced is read anew.
+ * @param kubeconfig null: the pod's own ServiceAccount
+ */
+export function connectLater(kubeconfig: string | null): ClusterConnection {
+  let known: { readonly print: string; readonly connection: ClusterConnection } | null = null;
+  let isClosed = false;
+  const open = async (): Promise<ClusterConnection> => {
+    const print = kubeconfig === null ? '' : await describeFile(kubeconfig);
+    if (known?.print === print) return known.connection;
+    const connection = connectCluster(kubeconfig);
+    known?.connection.close();
+    known = { print, connection };
+    return connection;
+  };
+  return {
+    async get(path, signal) {
+      const connection = await open();
+      signal.throwIfAborted();
+      if (isClosed) throw new Error('the connection is closed');
+      return connection.get(path, signal);
+    },
+    close() {
+      isClosed = true;
+      known?.connection.close();
+    },
+  };
+}
+
+/** Another print, another content; '' while there is no such file: reading it then says so. */
+async function describeFile(path: string): Promise<string> {
+  const found = await stat(path).catch(() => null);
+  return found === null ? '' : `${found.ino} ${found.mtimeMs} ${found.size}`;
 }
 
 /**
@@ -90,35 +125,47 @@ export function connect(config: KubeConfig, path?: string): ClusterConnection {
   };
 
   return {
-    server: cluster.server,
     async get(path, signal) {
       const options: https.RequestOptions = {};
       // Reads token and certificate files again when they have rotated.
       await config.applyToHTTPSOptions(options);
       signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<ClusterAnswer>();
-      const request = (secure ? https : http).request(
-        {
-          host: base.hostname.replace(/^\[|\]$/g, ''),
-          port: base.port === '' ? (secure ? 443 : 80) : Number(base.port),
-          path: prefix + path,
-          method: 'GET',
-          headers: { ...(options.headers as http.OutgoingHttpHeaders), accept: 'application/json' },
-          ...(options.auth === undefined ? {} : { auth: options.auth }),
-          agent:
-            cluster.proxyUrl === undefined || options.agent === undefined
-              ? keepAgent(options)
-              : options.agent,
-          signal,
-        },
-        (body) => {
-          resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
-        },
-      );
-      request.on('error', reject);
-      // A connection that died without a word is found out while nothing arrives.
-      request.on('socket', (socket) => socket.setKeepAlive(true, 15_000));
-      request.end();
+      const send = (): void => {
+        let isAnswered = false;
+        const request = (secure ? https : http).request(
+          {
+            host: base.hostname.replace(/^\[|\]$/g, ''),
+            port: base.port === '' ? (secure ? 443 : 80) : Number(base.port),
+            path: prefix + path,
+            method: 'GET',
+            headers: {
+              ...(options.headers as http.OutgoingHttpHeaders),
+              accept: 'application/json',
+            },
+            ...(options.auth === undefined ? {} : { auth: options.auth }),
+            agent:
+              cluster.proxyUrl === undefined || options.agent === undefined
+                ? keepAgent(options)
+                : options.agent,
+            signal,
+          },
+          (body) => {
+            isAnswered = true;
+            resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
+          },
+        );
+        request.on('error', (error: NodeJS.ErrnoException) => {
+          // The server closed an idle connection just as this question took it: nobody read it.
+          const wasIdle = request.reusedSocket && error.code === 'ECONNRESET';
+          if (wasIdle && !isAnswered && !signal.aborted) send();
+          else reject(error);
+        });
+        // A connection that died without a word is found out while nothing arrives.
+        request.on('socket', (socket) => socket.setKeepAlive(true, 15_000));
+        request.end();
+      };
+      send();
       return promise;
     },
     close() {

@@ -1,6 +1,7 @@
 /** Single questions to an API server: GETs with a time-out, checked and cut to what is needed. */
 import { z } from 'zod';
 import { PlatformError, describeError } from '../errors.ts';
+import { extractObservation } from '../domain/observation.ts';
 import {
   extractClaim,
   extractEvent,
@@ -25,7 +26,12 @@ const list = z.object({ items: z.array(z.unknown()) });
  */
 export function createClusterReader(
   connection: ClusterConnection,
-  options: { readonly namespace: string; readonly timeoutMs?: number },
+  options: {
+    readonly namespace: string;
+    readonly timeoutMs?: number;
+    /** When the cluster was last heard from: said when it does not answer now. */
+    readonly lastHeard?: () => Promise<Date | null>;
+  },
 ): ClusterReader {
   const timeoutMs = options.timeoutMs ?? 5000;
   const enc = encodeURIComponent;
@@ -43,10 +49,17 @@ export function createClusterReader(
       status = answer.status;
       text = await readBody(answer.body, atMost);
     } catch (error) {
+      const heardAt = await options.lastHeard?.().catch(() => null);
       throw new PlatformError(
         'cluster_unreachable',
         `The cluster did not answer: ${describeError(error)}`,
-        { retryable: true, cause: error },
+        {
+          retryable: true,
+          cause: error,
+          ...(heardAt instanceof Date
+            ? { hint: `What is shown of its stores is as of ${heardAt.toISOString()}.` }
+            : {}),
+        },
       );
     }
     if (status === 200) return text;
@@ -87,11 +100,23 @@ export function createClusterReader(
   const core = (namespace: string): string => `/api/v1/namespaces/${enc(namespace)}`;
   const jobs = (namespace: string): string => `/apis/batch/v1/namespaces/${enc(namespace)}/jobs`;
 
+  const application = (name: string): string =>
+    `/apis/argoproj.io/v1alpha1/namespaces/${enc(options.namespace)}/applications/${enc(name)}`;
+
   return {
-    applicationExists: async (name) =>
-      (await read(
-        `/apis/argoproj.io/v1alpha1/namespaces/${enc(options.namespace)}/applications/${enc(name)}`,
-      )) !== null,
+    applicationExists: async (name) => (await read(application(name))) !== null,
+
+    readApplication: async (name) => {
+      const answer = await read(application(name));
+      if (answer === null) return null;
+      const extraction = extractObservation(answer);
+      if (extraction.ok) return extraction.observation;
+      throw new PlatformError(
+        'cluster_unreachable',
+        `The Application ${name} cannot be read: ${extraction.message}`,
+        { retryable: true },
+      );
+    },
 
     readNamespace: async (name) => {
       const answer = await read(core(name));
@@ -132,9 +157,10 @@ export function createClusterReader(
       return values;
     },
 
-    readLog: async (namespace, pod, { container, lines = 200, previous = false } = {}) => {
+    readLog: async (namespace, pod, { container, lines = 200, since, previous = false } = {}) => {
       const query = new URLSearchParams({ tailLines: String(lines), limitBytes: '262144' });
       if (container !== undefined) query.set('container', container);
+      if (since !== undefined) query.set('sinceTime', since.toISOString());
       if (previous) query.set('previous', 'true');
       // BadRequest: the container has not begun.
       return ask(`${core(namespace)}/pods/${enc(pod)}/log?${query.toString()}`, LONGEST_LOG, {

@@ -44,6 +44,8 @@ export interface ObjectWatch<T> {
 export interface ClusterReader {
   applicationExists(name: string): Promise<boolean>;
   /** null: there is none. */
+  readApplication(name: string): Promise<Observation | null>;
+  /** null: there is none. */
   readNamespace(name: string): Promise<NamespaceFacts | null>;
   readGeneration(namespace: string): Promise<GenerationFacts>;
   listPods(namespace: string): Promise<readonly PodFacts[]>;
@@ -64,7 +66,12 @@ export interface ClusterReader {
   readLog(
     namespace: string,
     pod: string,
-    options?: { readonly container?: string; readonly lines?: number; readonly previous?: boolean },
+    options?: {
+      readonly container?: string;
+      readonly lines?: number;
+      readonly since?: Date;
+      readonly previous?: boolean;
+    },
   ): Promise<string | null>;
 }
 

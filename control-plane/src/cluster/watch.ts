@@ -212,6 +212,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
         throw refuse(answer.status, answer.headers['retry-after']);
       }
       open = true;
+      hear();
       // All that comes now is newer than what was told before: earlier ends need no remembering.
       startVersion = from;
       ended.clear();

@@ -7,10 +7,10 @@
  * size of the batch. Who was there first is looked up only for those that were not inserted.
  */
 import { sql } from 'kysely';
+import { describeAct, type Origin } from './acts.ts';
 import { appendAudit } from './audit.ts';
 import {
   chooseIds,
-  describeActor,
   hostTaken,
   LostRace,
   replay,
@@ -18,7 +18,6 @@ import {
   startOver,
   WAITING_FOR_COMMIT,
   type AcceptorOptions,
-  type Origin,
   type Outcome,
 } from './accept-outcome.ts';
 import { findKeptAnswers, keepAnswer, nameKey, type IdempotencyKey } from './idempotency.ts';
@@ -26,37 +25,29 @@ import type { Tx } from './open.ts';
 import { findOperations, viewOperation, type OperationRow } from './operations.ts';
 import { writeStatus, type StoreRow } from './status.ts';
 import type { StoreWithTenant } from './stores.ts';
-import { ensureTenant, type TenantLimits } from './tenants.ts';
+import type { TenantLimits, TenantRef } from './tenants.ts';
 import type { Principal } from './principals.ts';
 import { viewStore } from './view.ts';
 import type { Accepted } from '../contract.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { checkLimits, RATE_WINDOW_MS } from '../domain/limits.ts';
+import { writeOptions } from '../domain/options.ts';
 import { compareWithStanding, type Settings } from '../domain/request.ts';
+import { needsReview, readMode } from '../domain/review.ts';
 import { nameApplication, nameNamespace, type StoreSpec } from '../domain/store.ts';
 
 export type CreateRequest = {
   readonly principal: Principal;
-  /** The tenant that the store is for; an operator may name one that is not there yet. */
-  readonly tenant: { readonly id: string | null; readonly slug: string };
+  /** The tenant that the store is for. */
+  readonly tenant: TenantRef;
   readonly settings: Settings;
   readonly key: IdempotencyKey | null;
   readonly origin: Origin;
 };
 
-/** Takes back what a request recorded on the way to being refused. */
-class Withdrawn extends Error {
-  readonly outcome: Outcome;
-  constructor(outcome: Outcome) {
-    super('withdrawn');
-    this.outcome = outcome;
-  }
-}
-
 /** A create on its way through a batch; it is done when it has an outcome. */
 type Candidate = {
   readonly request: CreateRequest;
-  readonly tenant: { readonly id: string; readonly slug: string };
   outcome: Outcome | null;
 };
 
@@ -65,14 +56,9 @@ export async function acceptCreates(
   options: AcceptorOptions,
   requests: readonly CreateRequest[],
 ): Promise<readonly Outcome[]> {
-  try {
-    return await startOver((attempts) =>
-      options.db.transaction().execute((tx) => decideCreates(tx, options, requests, attempts)),
-    );
-  } catch (error) {
-    if (error instanceof Withdrawn) return [error.outcome];
-    throw error;
-  }
+  return startOver((attempts) =>
+    options.db.transaction().execute((tx) => decideCreates(tx, options, requests, attempts)),
+  );
 }
 
 async function decideCreates(
@@ -82,9 +68,7 @@ async function decideCreates(
   attempts: number,
 ): Promise<readonly Outcome[]> {
   const now = options.clock();
-  const candidates: Candidate[] = [];
-  for (const request of requests)
-    candidates.push({ request, tenant: await nameTenant(tx, options, request), outcome: null });
+  const candidates = requests.map((request): Candidate => ({ request, outcome: null }));
   const undecided = () => candidates.filter((one) => one.outcome === null);
   const limited = () => undecided().filter((one) => one.request.principal.role !== 'operator');
 
@@ -93,31 +77,24 @@ async function decideCreates(
   // What is there already costs nothing: it is looked up before the limits are.
   await compareWithThose(tx, limited(), now);
   await holdToLimits(tx, limited(), limits, now);
-  const births = undecided().map((candidate) => describeBirth(options, candidate, attempts, now));
+  const exceeding = await findExceeding(tx, options, undecided());
+  const births = undecided().map((candidate) => {
+    const exceedsLimits = exceeding.has(candidate.request.tenant.id);
+    return describeBirth(options, candidate, { attempts, now, exceedsLimits });
+  });
   const born = await insertBirths(tx, births, now);
   await recordBirths(tx, born, now);
   await compareWithThose(tx, undecided(), now);
 
-  const outcomes = candidates.map(({ request, outcome }) => {
+  const outcomes = candidates.map(({ outcome }) => {
     if (outcome === null) throw new LostRace('Who was first is gone again.');
-    const accepted = outcome.kind === 'accepted';
-    if (request.tenant.id === null && !accepted) throw new Withdrawn(outcome);
     return outcome;
   });
   await appendAudit(
     tx,
-    born.map((birth) => describeAct(birth, now)),
+    born.map((birth) => describeBirthAct(birth, now)),
   );
   return outcomes;
-}
-
-async function nameTenant(
-  tx: Tx,
-  options: AcceptorOptions,
-  { tenant: { id, slug } }: CreateRequest,
-): Promise<{ readonly id: string; readonly slug: string }> {
-  if (id !== null) return { id, slug };
-  return ensureTenant(tx, slug, { makeId: options.ids.tenant, limits: options.limits });
 }
 
 async function replayKept(tx: Tx, candidates: readonly Candidate[]): Promise<void> {
@@ -167,12 +144,13 @@ async function holdToLimits(
 ): Promise<void> {
   const usage = await readUsage(tx, candidates, now);
   for (const candidate of candidates) {
-    const limit = limits.get(candidate.tenant.id);
-    const used = usage.get(candidate.tenant.id);
+    const limit = limits.get(candidate.request.tenant.id);
+    const used = usage.get(candidate.request.tenant.id);
     if (limit === undefined || used === undefined)
-      throw new Error(`The limits of tenant ${candidate.tenant.id} are not known.`);
+      throw new Error(`The limits of tenant ${candidate.request.tenant.id} are not known.`);
     const check = checkLimits(limit, used, now);
-    if (check.kind !== 'within') candidate.outcome = check;
+    if (check.kind === 'full') candidate.outcome = { ...check, kept: used.kept };
+    else if (check.kind === 'too-fast') candidate.outcome = check;
   }
 }
 
@@ -185,7 +163,7 @@ async function lockTenants(
   const rows = await tx
     .selectFrom('tenants')
     .select(['id', 'storeLimit', 'createsPerMinute'])
-    .where('id', '=', sql<string>`any(${candidates.map((one) => one.tenant.id)})`)
+    .where('id', '=', sql<string>`any(${candidates.map((one) => one.request.tenant.id)})`)
     .orderBy('id')
     .forNoKeyUpdate()
     .execute();
@@ -199,7 +177,7 @@ async function findStanding(
 ): Promise<ReadonlyMap<Candidate, StoreWithTenant>> {
   const found = new Map<Candidate, StoreWithTenant>();
   if (candidates.length === 0) return found;
-  const wanted = candidates.map(({ tenant, request: { settings } }, index) => ({
+  const wanted = candidates.map(({ request: { tenant, settings } }, index) => ({
     index,
     tenant_id: tenant.id,
     name: settings.name,
@@ -217,6 +195,10 @@ async function findStanding(
       union all
       (select 2 as rank, h.* from stores h
         where h.cluster = w.cluster and h.host = w.host and h.status <> 'deleted' limit 1)
+      union all
+      (select 3 as rank, h.* from stores h
+        where h.cluster = w.cluster and h.held_host = w.host and h.held_host is not null
+          and h.status <> 'deleted' limit 1)
       order by rank limit 1
     ) s
     join tenants t on t.id = s.tenant_id
@@ -230,8 +212,8 @@ async function findStanding(
 
 /** What is said about a create whose name or host is there already; null: it is the same store. */
 function compareCandidate(candidate: Candidate, store: StoreWithTenant): Outcome | null {
-  const { settings } = candidate.request;
-  if (store.tenantId !== candidate.tenant.id || store.name !== settings.name)
+  const { settings, tenant } = candidate.request;
+  if (store.tenantId !== tenant.id || store.name !== settings.name)
     return hostTaken(settings.host, settings.domain === null ? 'name' : 'domain');
   const difference = compareWithStanding(store, settings);
   switch (difference.kind) {
@@ -249,33 +231,69 @@ function compareCandidate(candidate: Candidate, store: StoreWithTenant): Outcome
   }
 }
 
+/**
+ * Tenants that have all they may have, of creates by operators, whom that does not hold: looked for
+ * where it has the create reviewed.
+ */
+async function findExceeding(
+  tx: Tx,
+  { offer }: AcceptorOptions,
+  candidates: readonly Candidate[],
+): Promise<ReadonlySet<string>> {
+  const asked = candidates.filter(
+    ({ request: { principal, settings } }) =>
+      principal.role === 'operator' && readMode(offer, settings.cluster) === 'destructive',
+  );
+  if (asked.length === 0) return new Set();
+  const { rows } = await sql<{ id: string }>`
+    select t.id from tenants t
+    where t.id = any(${asked.map(({ request }) => request.tenant.id)})
+      and t.store_limit <= (select count(*) from stores s
+        where s.tenant_id = t.id and s.status <> 'deleted')
+  `.execute(tx);
+  return new Set(rows.map(({ id }) => id));
+}
+
 async function readUsage(
   tx: Tx,
   candidates: readonly Candidate[],
   now: Date,
-): Promise<ReadonlyMap<string, { readonly stores: number; readonly creates: Date[] }>> {
-  const usage = new Map<string, { stores: number; creates: Date[] }>();
+): Promise<ReadonlyMap<string, Usage>> {
+  const usage = new Map<string, Usage>();
   if (candidates.length === 0) return usage;
-  const { rows } = await sql<{ tenantId: string; stores: number; creates: Date[] | null }>`
-    select c.tenant_id,
-      (select count(*) from stores s where s.tenant_id = c.tenant_id and s.status <> 'deleted')
-        as stores,
+  const { rows } = await sql<Omit<Usage, 'creates'> & { tenantId: string; creates: Date[] | null }>`
+    select c.tenant_id, s.stores, s.kept,
       (select array_agg(o.created_at order by o.created_at desc) from operations o
         where o.requested_by = any(array(
             select c.principal union select k.id from tokens k where k.user_id = c.principal))
           and o.kind = 'create' and o.created_at > ${new Date(now.getTime() - RATE_WINDOW_MS)}
       ) as creates
-    from unnest(${candidates.map((one) => one.tenant.id)}::text[],
+    from unnest(${candidates.map((one) => one.request.tenant.id)}::text[],
       ${candidates.map(({ request: { principal } }) => principal.userId ?? principal.id)}::text[]
     ) as c(tenant_id, principal)
+    cross join lateral (
+      select count(*) as stores, count(*) filter (where s.purge_at is not null) as kept
+      from stores s where s.tenant_id = c.tenant_id and s.status <> 'deleted'
+    ) s
   `.execute(tx);
-  for (const row of rows)
-    usage.set(row.tenantId, { stores: row.stores, creates: row.creates ?? [] });
+  for (const { tenantId, stores, kept, creates } of rows)
+    usage.set(tenantId, { stores, kept, creates: creates ?? [] });
   return usage;
 }
 
+type Usage = {
+  /** Of the tenant, those that are not gone. */
+  readonly stores: number;
+  /** Of these, the deleted ones that are kept for a time. */
+  readonly kept: number;
+  /** When those of the last minute were accepted, newest first. */
+  readonly creates: Date[];
+};
+
 type Birth = {
   readonly candidate: Candidate;
+  /** Somebody looks at it before it reaches the branch. */
+  readonly isReviewed: boolean;
   readonly store: StoreRow;
   readonly operation: OperationRow;
   readonly spec: StoreSpec;
@@ -285,11 +303,13 @@ type Birth = {
 function describeBirth(
   options: AcceptorOptions,
   candidate: Candidate,
-  attempts: number,
-  now: Date,
+  by: { readonly attempts: number; readonly now: Date; readonly exceedsLimits: boolean },
 ): Birth {
-  const { tenant, request } = candidate;
-  const { settings } = request;
+  const { request } = candidate;
+  const { settings, tenant } = request;
+  const { attempts, now, exceedsLimits } = by;
+  const mode = readMode(options.offer, settings.cluster);
+  const isReviewed = needsReview(mode, { kind: 'create', exceedsLimits });
   const { store: id, operation: operationId } = chooseIds(options, request.key, attempts);
   const store: StoreRow = {
     id,
@@ -300,10 +320,12 @@ function describeBirth(
     chartVersion: settings.chartVersion,
     plan: settings.plan,
     storagePlan: settings.plan,
+    options: settings.options,
     cluster: settings.cluster,
     application: nameApplication(tenant.id, settings.name),
     namespace: nameNamespace(tenant.id, settings.name),
     host: settings.host,
+    heldHost: null,
     url: settings.url,
     domain: settings.domain,
     generation: 1,
@@ -320,8 +342,15 @@ function describeBirth(
     createdAt: now,
     updatedAt: now,
     readyAt: null,
-    deadlineAt: new Date(now.getTime() + options.deadlineMs),
+    deadlineAt: isReviewed ? null : new Date(now.getTime() + options.deadlineMs),
     deletedAt: null,
+    driftSha: null,
+    suspended: false,
+    purgeAt: null,
+    protected: false,
+    upgradeTo: null,
+    reviewNumber: null,
+    reviewUrl: null,
   };
   const operation: OperationRow = {
     id: operationId,
@@ -332,6 +361,8 @@ function describeBirth(
     generation: 1,
     requestedBy: request.principal.id,
     commitSha: null,
+    needsReview: isReviewed,
+    reviewNumber: null,
     errorCode: null,
     errorMessage: null,
     createdAt: now,
@@ -340,6 +371,7 @@ function describeBirth(
   };
   return {
     candidate,
+    isReviewed,
     store,
     operation,
     spec: specOf(store, tenant.slug),
@@ -371,11 +403,12 @@ async function insertBirths(
     host: store.host,
     url: store.url,
     domain: store.domain,
+    options: store.options,
     operation_id: store.operationId,
     // As writeStatus is about to write it: a row whose indexed columns stay is cheap to update.
     deadline_at: store.deadlineAt,
   }));
-  const operations = ordered.map(({ operation, spec }) => ({
+  const operations = ordered.map(({ operation, spec, isReviewed }) => ({
     id: operation.id,
     store_id: operation.storeId,
     tenant_id: spec.tenantId,
@@ -385,6 +418,7 @@ async function insertBirths(
     generation: operation.generation,
     spec,
     requested_by: operation.requestedBy,
+    needs_review: isReviewed,
   }));
   const answers = ordered
     .flatMap(({ candidate: { request }, store, body }) =>
@@ -401,22 +435,25 @@ async function insertBirths(
   const { rows } = await sql<{ id: string; kept: number }>`
     with born as (
       insert into stores (id, tenant_id, name, type, chart, chart_version, plan, storage_plan,
-        cluster, application, namespace, host, url, domain, operation_id, deadline_at, created_at,
-        updated_at)
+        cluster, application, namespace, host, url, domain, options, operation_id, deadline_at,
+        created_at, updated_at)
       select r.*, ${now}::timestamptz, ${now}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(stores)}::jsonb) as r(
         id text, tenant_id text, name text, type text, chart text, chart_version text, plan text,
         storage_plan text, cluster text, application text, namespace text, host text, url text,
-        domain text, operation_id text, deadline_at timestamptz)
+        domain text, options jsonb, operation_id text, deadline_at timestamptz)
+      where not exists (select 1 from stores h
+        where h.cluster = r.cluster and h.held_host = r.host and h.held_host is not null
+          and h.status <> 'deleted')
       on conflict do nothing
       returning id
     ), queued as (
       insert into operations (id, store_id, tenant_id, cluster, kind, action, generation, spec,
-        requested_by, created_at)
+        requested_by, needs_review, created_at)
       select r.*, ${now}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as r(
         id text, store_id text, tenant_id text, cluster text, kind text, action text,
-        generation int, spec jsonb, requested_by text)
+        generation int, spec jsonb, requested_by text, needs_review boolean)
       join born on born.id = r.store_id
     ), kept as (
       insert into idempotency (tenant_id, key, request_hash, status, body, created_at)
@@ -436,17 +473,27 @@ async function insertBirths(
   return births.filter(({ store }) => ids.has(store.id));
 }
 
-function describeAct({ candidate, store, operation }: Birth, now: Date): AuditEntry {
+function describeBirthAct({ candidate, store, operation }: Birth, now: Date): AuditEntry {
   const { principal, origin } = candidate.request;
-  const { name, type, plan, cluster, host } = store;
-  return {
-    ...describeActor(principal, origin, now),
-    tenantId: store.tenantId,
-    storeId: store.id,
-    action: 'store.create',
-    outcome: 'done',
-    detail: { name, type, plan, cluster, host, operation: operation.id },
-  };
+  const { name, type, plan, options, cluster, host } = store;
+  return describeAct(
+    { ...origin, principal },
+    {
+      tenantId: store.tenantId,
+      storeId: store.id,
+      action: 'store.create',
+      detail: {
+        name,
+        type,
+        plan,
+        options: writeOptions(options),
+        cluster,
+        host,
+        operation: operation.id,
+      },
+    },
+    now,
+  );
 }
 
 function orderOf({ store }: Birth): string {

@@ -1,13 +1,11 @@
 /** What accepting a request can come to, and what both kinds of it share. */
 import { type IdempotencyKey, type KeptAnswer } from './idempotency.ts';
 import type { Db } from './open.ts';
-import type { Principal } from './principals.ts';
 import type { StoreRow } from './status.ts';
-import type { TenantLimits } from './tenants.ts';
 import type { Accepted } from '../contract.ts';
-import type { AuditEntry } from '../domain/audit.ts';
+import type { ChangeDecision } from '../domain/change.ts';
 import { deriveIds, type Clock, type Ids } from '../domain/ids.ts';
-import type { FieldError, Offer } from '../domain/request.ts';
+import type { Offer } from '../domain/request.ts';
 import type { StoreName, StoreSpec } from '../domain/store.ts';
 
 export type Outcome =
@@ -25,22 +23,24 @@ export type Outcome =
       readonly field: string;
       readonly message: string;
     }
-  | { readonly kind: 'full'; readonly limit: number }
+  | {
+      readonly kind: 'full';
+      readonly limit: number;
+      /** How many of them are deleted, and kept for a time. */
+      readonly kept: number;
+    }
   | { readonly kind: 'too-fast'; readonly limit: number; readonly retryAfterSeconds: number };
 
 export type ChangeOutcome =
   | Outcome
   | { readonly kind: 'not-found' }
-  | { readonly kind: 'refused'; readonly message: string }
-  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] };
+  | Extract<ChangeDecision, { readonly kind: 'refused' | 'invalid' }>;
 
 export type AcceptorOptions = {
   readonly db: Db;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly offer: Offer;
-  /** What a tenant made on the way may do. */
-  readonly limits: TenantLimits;
   /** How long a change may take before it counts as failed, in milliseconds. */
   readonly deadlineMs: number;
 };
@@ -59,20 +59,10 @@ export function chooseIds(
     : { store: options.ids.store(), operation: options.ids.operation() };
 }
 
-/** Where a request came from. */
-export type Origin = { readonly requestId: string; readonly address: string };
-
-/** Who acts, when and from where: the part of its entry that every accepted request has. */
-export function describeActor(
-  { id, name, kind }: Principal,
-  { requestId, address }: Origin,
-  at: Date,
-): Pick<AuditEntry, 'at' | 'by' | 'requestId' | 'address'> {
-  return { at, by: { id, name, kind }, requestId, address };
-}
-
 /** What the detail of a store says until the writer has committed. */
 export const WAITING_FOR_COMMIT = 'waiting for its commit';
+/** What it says of a removal over the guard's limit. */
+export const WAITING_FOR_OPERATOR = 'waiting for a second operator';
 
 const ATTEMPTS = 5;
 
@@ -132,10 +122,14 @@ export function specOf(store: StoreRow, tenantSlug: string): StoreSpec {
     chartVersion: store.chartVersion,
     plan: store.plan,
     storagePlan: store.storagePlan,
+    options: store.options,
     cluster: store.cluster,
     host: store.host,
     url: store.url,
     generation: store.generation,
     attempt: store.attempt,
+    suspended: store.suspended,
+    purgeAt: store.purgeAt?.toISOString() ?? null,
+    protected: store.protected,
   };
 }

@@ -93,11 +93,6 @@ function takeBatch(queue: readonly Waiting[]): Waiting[] {
   const claimed = new Set<string>();
   for (const one of queue) {
     const { tenant, settings, key, principal } = one.request;
-    // A tenant that is still to be made is taken back with its refused store: alone, then.
-    if (tenant.id === null) {
-      if (batch.length === 0) return [one];
-      continue;
-    }
     const claims = [
       `name ${tenant.id} ${settings.name}`,
       `host ${settings.cluster} ${settings.host}`,

@@ -1,8 +1,10 @@
 /** The commits of the cluster repository as pages show them: newest first, with who asked. */
 import { sql } from 'kysely';
 import type { Change } from '../contract.ts';
-import type { Db } from './open.ts';
+import type { Db, Tx } from './open.ts';
 import type { Scope } from './stores.ts';
+import type { Past } from '../domain/rollback.ts';
+import { completeSpec, type Action, type RecordedSpec } from '../domain/store.ts';
 
 export type ChangeRow = {
   readonly position: number;
@@ -67,6 +69,26 @@ export async function findChange(
     select ${COLUMNS} where c.sha = ${sha} and c.repository = ${repository}
   `.execute(db);
   return rows[0] ?? null;
+}
+
+/**
+ * A commit as a state that the store may go back to.
+ * @returns null: it is not of this store, nor a person's
+ */
+export async function findPast(db: Db | Tx, storeId: string, sha: string): Promise<Past | null> {
+  const { rows } = await sql<{
+    action: Action | null;
+    spec: RecordedSpec | null;
+  }>`
+    select c.action, o.spec
+    from commits c left join operations o on o.id = c.operation_id
+    where c.sha = ${sha}
+      and (c.store_id = ${storeId} or (c.operation_id is null and c.action is null))
+    limit 1
+  `.execute(db);
+  const [row] = rows;
+  if (row === undefined) return null;
+  return { action: row.action, spec: row.spec === null ? null : completeSpec(row.spec) };
 }
 
 export function viewChange(row: ChangeRow): Change {

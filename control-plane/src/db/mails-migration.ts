@@ -1,4 +1,4 @@
-/** Which end of an operation somebody was mailed about. */
+/** Which end of an operation somebody was mailed about, and who is about to. */
 import { sql, type Migration } from 'kysely';
 
 export const mailsMigration: Migration = {
@@ -9,5 +9,11 @@ export const mailsMigration: Migration = {
       create index operations_unmailed on operations (finished_at)
         where state in ('done', 'failed') and mailed_state is distinct from state;
     `.execute(db);
+  },
+};
+
+export const mailClaimsMigration: Migration = {
+  async up(db) {
+    await sql`alter table operations add column mail_claimed_until timestamptz`.execute(db);
   },
 };

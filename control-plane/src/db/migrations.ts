@@ -5,8 +5,19 @@
 import { sql, type Migration } from 'kysely';
 import { accountsMigration } from './accounts-migration.ts';
 import { auditMigration } from './audit-migration.ts';
-import { mailsMigration } from './mails-migration.ts';
+import { driftMigration } from './drift-migration.ts';
+import { guardMigration } from './guard-migration.ts';
+import { heldHostsMigration } from './held-hosts-migration.ts';
+import { deliveriesMigration } from './deliveries-migration.ts';
+import { forgeCredentialsMigration } from './forge-credentials-migration.ts';
+import { lifecycleMigration } from './lifecycle-migration.ts';
+import { clustersMigration } from './clusters-migration.ts';
+import { mailClaimsMigration, mailsMigration } from './mails-migration.ts';
+import { optionsMigration } from './options-migration.ts';
+import { queueMigration } from './queue-migration.ts';
 import { readsMigration } from './reads-migration.ts';
+import { reviewsMigration } from './reviews-migration.ts';
+import { rolloutsMigration } from './rollouts-migration.ts';
 
 const first: Migration = {
   async up(db) {
@@ -174,4 +185,16 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '004-reads': readsMigration,
   '005-unseen-tenants': unseenTenants,
   '006-mails': mailsMigration,
+  '007-options': optionsMigration,
+  '008-mail-claims': mailClaimsMigration,
+  '009-lifecycle': lifecycleMigration,
+  '010-reviews': reviewsMigration,
+  '011-guard': guardMigration,
+  '012-drift': driftMigration,
+  '015-deliveries': deliveriesMigration,
+  '016-forge-credentials': forgeCredentialsMigration,
+  '014-rollouts': rolloutsMigration,
+  '013-clusters': clustersMigration,
+  '017-held-hosts': heldHostsMigration,
+  '018-queue': queueMigration,
 };

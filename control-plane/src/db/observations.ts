@@ -6,6 +6,7 @@ import type { StoreFacts } from '../domain/lifecycle.ts';
 import type { Action, OperationState } from '../domain/store.ts';
 
 export type ObservedStore = StoreFacts & {
+  readonly tenantId: string;
   readonly namespace: string;
   readonly type: string;
   readonly createdAt: Date;
@@ -29,12 +30,15 @@ export async function loadObservedStores(
     .innerJoin('operations as o', 'o.id', 's.operationId')
     .select([
       's.id',
+      's.tenantId',
       's.cluster',
       's.application',
       's.namespace',
       's.chart',
       's.chartVersion',
       's.generation',
+      's.suspended',
+      's.purgeAt',
       's.status',
       's.stage',
       's.detail',
@@ -52,20 +56,38 @@ export async function loadObservedStores(
       'o.action',
       'o.state',
       'o.committedAt',
+      'o.needsReview',
+      'o.reviewNumber',
+      'o.holdId',
     ])
     .where('s.cluster', '=', cluster)
     .where('s.status', '<>', 'deleted')
     .where(sql<boolean>`s.application = any(${applications})`)
     .execute();
   return rows.map(
-    ({ errorCode, errorMessage, errorHint, operationId, kind, action, state, ...row }) => {
+    ({
+      errorCode,
+      errorMessage,
+      errorHint,
+      operationId,
+      kind,
+      action,
+      state,
+      reviewNumber,
+      holdId,
+      ...row
+    }) => {
       // A deadline from before the operation is the one of an earlier change.
       const isCurrent = row.deadlineAt !== null && row.deadlineAt > row.requestedAt;
+      // People take the time they take: what they agreed to begins with its commit.
+      const isWithPeople = row.needsReview || state === 'held' || state === 'review';
+      const wasWithPeople = reviewNumber !== null || holdId !== null;
+      const begunAt = isWithPeople ? null : wasWithPeople ? row.committedAt : row.requestedAt;
       return {
         ...row,
         deadlineAt: isCurrent
           ? row.deadlineAt
-          : new Date(row.requestedAt.getTime() + deadlineSeconds * 1000),
+          : begunAt && new Date(begunAt.getTime() + deadlineSeconds * 1000),
         isDeadlineNew: !isCurrent && row.status === 'provisioning' && state === 'waiting',
         problem:
           errorCode === null
@@ -79,7 +101,7 @@ export async function loadObservedStores(
 
 /**
  * Applications of the stores that time alone may change: past their deadline, silent for a while,
- * or on their way out.
+ * on their way out, or kept for as long as was promised.
  */
 export async function findStoresDue(
   db: Db,
@@ -90,12 +112,18 @@ export async function findStoresDue(
     (select s.application from stores s join operations o on o.id = s.operation_id
      where s.cluster = ${cluster} and s.status = 'provisioning'
        and (s.deadline_at <= ${times.now}
-         or (s.deadline_at is null and (o.state = 'waiting' or o.created_at <= ${times.lateSince}))
+         or (s.deadline_at is null and (o.state = 'waiting'
+           or (o.created_at <= ${times.lateSince} and not o.needs_review)))
          or (o.state = 'waiting' and s.updated_at <= ${times.silentSince}))
      order by s.deadline_at limit 2000)
     union all
     (select s.application from stores s join operations o on o.id = s.operation_id
      where s.cluster = ${cluster} and s.status = 'deleting' and o.state = 'waiting' limit 2000)
+    union all
+    (select s.application from stores s join operations o on o.id = s.operation_id
+     where s.cluster = ${cluster} and s.status = 'suspended' and s.purge_at <= ${times.now}
+       and o.state = 'waiting'
+     order by s.purge_at limit 2000)
   `.execute(db);
   return result.rows.map((row) => row.application);
 }
@@ -122,6 +150,7 @@ export async function findUnseenTenants(db: Db, cluster: string): Promise<string
     .selectFrom('tenantClusters')
     .select('tenantId')
     .where('cluster', '=', cluster)
+    .where('committedAt', 'is not', null)
     .where('seenAt', 'is', null)
     .execute();
   return rows.map((row) => row.tenantId);

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { CamelCasePlugin, Kysely, Migrator, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { PlatformError, describeError } from '../errors.ts';
+import { noticeDiskFull } from './disk.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { APP_ROLE, ensureAppRole } from './roles.ts';
 import type { Database } from './schema.ts';
@@ -83,10 +84,14 @@ function connect(options: {
   // told by their query; the event is for nobody, and unheard it would end the process.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<Database>({
+  const db: Db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+    log: (event) => {
+      if (event.level === 'error') noticeDiskFull(db, event.error);
+    },
   });
+  return db;
 }
 
 /** Makes sure the database answers; throws one sentence that names the setting when it does not. */

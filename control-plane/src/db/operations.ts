@@ -15,6 +15,8 @@ export type OperationRow = Pick<
   | 'generation'
   | 'requestedBy'
   | 'commitSha'
+  | 'needsReview'
+  | 'reviewNumber'
   | 'errorCode'
   | 'errorMessage'
   | 'createdAt'
@@ -31,6 +33,8 @@ const COLUMNS = [
   'generation',
   'requestedBy',
   'commitSha',
+  'needsReview',
+  'reviewNumber',
   'errorCode',
   'errorMessage',
   'createdAt',
@@ -48,6 +52,7 @@ export function viewOperation(row: OperationRow): Operation {
     generation: row.generation,
     requestedBy: row.requestedBy,
     commit: row.commitSha,
+    review: row.reviewNumber,
     error:
       row.errorCode === null
         ? null

@@ -7,7 +7,9 @@ const UNREACHABLE = new Set([
   'EPIPE',
   'ETIMEDOUT',
   'EHOSTUNREACH',
-  // Postgres: shutting down, starting up, too many connections, disk full.
+  // Postgres: a transaction that did nothing for too long, shutting down, starting up, too many
+  // connections, disk full.
+  '25P03',
   '57P01',
   '57P02',
   '57P03',

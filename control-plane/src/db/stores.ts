@@ -3,6 +3,8 @@ import { sql, type Selectable } from 'kysely';
 import type { Db } from './open.ts';
 import type { StageTable } from './schema.ts';
 import type { StoreRow } from './status.ts';
+import { findUpgrade } from '../domain/change.ts';
+import type { Offer } from '../domain/request.ts';
 import type { StoreStatus } from '../domain/store.ts';
 
 /** A tenant's id, or null for all tenants. */
@@ -115,4 +117,28 @@ export async function countStores(
     .where('status', '<>', 'deleted')
     .groupBy(['status', 'type'])
     .execute();
+}
+
+/**
+ * Notes for every store whether its engine has a newer version of its chart now: what is on offer
+ * changes with a release of the platform, and with nothing else.
+ */
+export async function noteUpgrades(db: Db, offer: Pick<Offer, 'engines'>): Promise<void> {
+  const found = await db
+    .selectFrom('stores')
+    .select(['type', 'chartVersion'])
+    .distinct()
+    .where('status', '<>', 'deleted')
+    .execute();
+  for (const { type, chartVersion } of found) {
+    const upgradeTo = findUpgrade(offer, { type, chartVersion });
+    await db
+      .updateTable('stores')
+      .set({ upgradeTo })
+      .where('type', '=', type)
+      .where('chartVersion', '=', chartVersion)
+      .where('status', '<>', 'deleted')
+      .where(sql<boolean>`upgrade_to is distinct from ${upgradeTo}::text`)
+      .execute();
+  }
 }

@@ -1,4 +1,4 @@
-/** Tenants: found by slug; made when an operator names one that is not there. */
+/** Tenants: found by slug. Operators make them (accounts/tenants.ts); the platform's own is always there. */
 import type { Db, Tx } from './open.ts';
 
 /** The operators' own tenant, and the default for what they create. */
@@ -22,7 +22,7 @@ export type TenantLimits = { readonly storeLimit: number; readonly createsPerMin
 export async function ensureTenant(
   db: Db | Tx,
   slug: string,
-  options: { readonly makeId: () => string; readonly limits?: TenantLimits },
+  options: { readonly makeId: () => string },
 ): Promise<TenantRef> {
   for (;;) {
     const found = await findTenant(db, slug);
@@ -30,7 +30,7 @@ export async function ensureTenant(
     // No row back: the slug, or once in a billion the id, was taken meanwhile.
     const made = await db
       .insertInto('tenants')
-      .values({ id: options.makeId(), slug, name: slug, ...options.limits })
+      .values({ id: options.makeId(), slug, name: slug })
       .onConflict((conflict) => conflict.doNothing())
       .returning(['id', 'slug'])
       .executeTakeFirst();

@@ -37,6 +37,38 @@ test('vouches for the audit log’s newest row', () => {
   expect(empty).not.toContain('Audit-Head');
 });
 
+test('says what is undone, restored and adopted: the first and the last in trailers', () => {
+  const [undone, restored, adopted] = ['a', 'b', 'c'].map((digit) => digit.repeat(40));
+  const operation = { id: 'op_1', requestedBy: 'tok_1' };
+  const back = writeCommitMessage('rollback', exampleStore(), {
+    ...operation,
+    reverts: undone ?? null,
+    restores: restored ?? null,
+  });
+  expect(back).toMatch(/^Roll back store shop of acme\n\nIts settings are again those of b{40}\./);
+  expect(back).toMatch(/\nRequested-By: tok_1\nReverts: a{40}\n$/);
+  expect(readCommitTrailers(back)).toMatchObject({ operationId: 'op_1', action: 'rollback' });
+  const taken = writeCommitMessage('update', exampleStore(), {
+    ...operation,
+    adopts: adopted ?? null,
+  });
+  expect(taken).toMatch(/What c{40} changed by hand[^]*\nAdopts: c{40}\n$/);
+  expect(writeCommitMessage('update', exampleStore(), operation)).not.toContain('Adopts');
+});
+
+test('says until when a deleted store is kept, and which way its protection goes', () => {
+  const operation = { id: 'op_1', requestedBy: 'tok_1' };
+  const purgeAt = '2026-11-28T12:00:00.000Z';
+  expect(writeCommitMessage('retire', exampleStore({ purgeAt }), operation)).toContain(
+    `kept until ${purgeAt}`,
+  );
+  const subjects = [true, false].map(
+    (on) =>
+      writeCommitMessage('protect', exampleStore({ protected: on }), operation).split('\n')[0],
+  );
+  expect(subjects).toEqual(['Protect store shop of acme', 'Unprotect store shop of acme']);
+});
+
 test('a person’s commit has no trailers, even when it quotes one in its text', () => {
   const nothing = { operationId: null, action: null, storeId: null };
   expect(readCommitTrailers('Fix a typo\n')).toEqual(nothing);

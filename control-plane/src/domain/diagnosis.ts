@@ -3,7 +3,7 @@
  * pods, Jobs, claims and events of its namespace. Pure. The order of the rules is the order of
  * causes: an image that cannot be pulled is why a set-up Job fails, not the other way round.
  */
-import { cutEnd, describeTrouble, unwrap } from './lifecycle-words.ts';
+import { cutEnd, describeTrouble, isOutOfTime, unwrap } from './lifecycle-words.ts';
 import type { Observation } from './observation.ts';
 import type {
   ClaimFacts,
@@ -49,6 +49,7 @@ export function diagnose(all: Evidence): StoreProblem | null {
     diagnoseClaims(evidence) ??
     diagnoseScheduling(evidence) ??
     diagnoseContainerSettings(evidence) ??
+    diagnoseLostPods(evidence) ??
     diagnoseSetup(evidence) ??
     diagnoseCrashes(evidence) ??
     diagnoseMounts(evidence) ??
@@ -129,6 +130,8 @@ const PULL_REASONS = new Set([
   'RegistryUnavailable',
 ]);
 
+const PULL_FAILURE = /^Failed to pull image "([^"]+)"/;
+
 function diagnoseImages(evidence: Evidence): StoreProblem | null {
   for (const { container } of eachContainer(evidence.pods))
     if (container.waiting !== null && PULL_REASONS.has(container.waiting.reason))
@@ -145,7 +148,7 @@ function diagnoseImages(evidence: Evidence): StoreProblem | null {
         ),
     ),
   );
-  const image = /^Failed to pull image "([^"]+)"/.exec(event?.message ?? '')?.[1];
+  const image = PULL_FAILURE.exec(event?.message ?? '')?.[1];
   return event === null || image === undefined ? null : explainPull(image, '', event.message);
 }
 
@@ -313,20 +316,53 @@ function diagnoseContainerSettings({ pods }: Evidence): StoreProblem | null {
   return null;
 }
 
+/**
+ * A Job that runs out of time takes its pods along, and Argo CD takes the Job when it stops a sync:
+ * what they waited for is then in their events alone, from when they are told to go.
+ */
+function diagnoseLostPods(evidence: Evidence): StoreProblem | null {
+  const { jobs, pods } = evidence;
+  const operation = evidence.observation?.operation ?? null;
+  if (operation === null || !(isOutOfTime(operation) || jobs.some(isLate))) return null;
+  const event = findEvent(
+    evidence,
+    ({ about, message, at }) =>
+      at >= operation.startedAt &&
+      about.startsWith('Pod/') &&
+      PULL_FAILURE.test(message) &&
+      !pods.some(({ name, deleting }) => !deleting && about === `Pod/${name}`),
+  );
+  const image = PULL_FAILURE.exec(event?.message ?? '')?.[1];
+  if (event === null || image === undefined) return null;
+  const isOver = evidence.events.some(
+    ({ at, message }) =>
+      at > event.at && message.startsWith(`Successfully pulled image "${image}"`),
+  );
+  return isOver ? null : explainPull(image, '', event.message);
+}
+
+const isLate = ({ state, message }: JobFacts): boolean =>
+  state === 'failed' && message.startsWith('DeadlineExceeded');
+
 function diagnoseSetup({ jobs, pods }: Evidence): StoreProblem | null {
   const failed = jobs.find(({ state }) => state === 'failed');
   if (failed === undefined) return null;
   const last = lastWords(pods.filter(({ job }) => job === failed.name));
   const what =
     failed.name === 'setup'
-      ? 'The set-up job failed'
+      ? 'The set-up job'
       : failed.name === 'secrets'
-        ? 'The job that makes the shop’s passwords failed'
-        : `The job ${failed.name} failed`;
-  const why = /DeadlineExceeded/.test(failed.message) ? ' (it took too long)' : '';
+        ? 'The job that makes the shop’s passwords'
+        : `The job ${failed.name}`;
+  if (last === null && isLate(failed))
+    return problem(
+      'job_timeout',
+      `${what} took too long and was stopped.`,
+      'Use Retry: the job can run again safely.',
+    );
   return problem(
     failed.name === 'setup' ? 'setup_failed' : 'job_failed',
-    `${what}${why}: ${last ?? cutEnd(failed.message)}`,
+    `${what} failed${isLate(failed) ? ' (it took too long)' : ''}: ${last ?? cutEnd(failed.message)}`,
     'Use Retry: the job can run again safely. Its log has more.',
   );
 }
@@ -413,12 +449,6 @@ function diagnoseArgoCd(observation: Observation | null, now: Date): StoreProble
   }
   const { operation } = observation;
   if (operation !== null) {
-    if (/sync timeout/i.test(operation.message))
-      return problem(
-        'sync_timeout',
-        'Argo CD stopped the sync because it took too long.',
-        'Use Retry once the cause is gone.',
-      );
     const text = operation.failures[0]?.message ?? operation.message;
     if (isDenied(text)) return deny(text);
     if (operation.finishedAt !== null && operation.phase !== 'Succeeded')
@@ -491,7 +521,7 @@ function diagnoseComparison(message: string): StoreProblem {
     );
   return problem(
     'render_failed',
-    `Argo CD cannot render the store: ${cutEnd(message)}`,
+    `Argo CD cannot render the store: ${cutEnd(message.replace(/^[^]*desc = (Manifest generation error \(cached\): )?/, ''))}`,
     'The chart or its values are at fault: this is for an operator.',
   );
 }

@@ -1,5 +1,4 @@
 /** What an engine offers beyond what a decision needs: for the pages that show it. */
-import type { OrderApi } from './orders.ts';
 import type { Engine } from './request.ts';
 
 /** What a plan buys, in Kubernetes's notation (`500m`, `1Gi`). */
@@ -9,11 +8,17 @@ export type PlanCard = {
   readonly replicas: number;
   /** Requests that one of them serves at once; null where the engine has no such number. */
   readonly workers: number | null;
-  /** Of one web pod, at most. */
+  /** Of what serves one visitor's request, at most. */
   readonly cpu: string;
   readonly memory: string;
   /** Of all volumes together, given when the store is made. */
   readonly storage: string;
+  /** What its namespace may request of the cluster; null: its chart sets no bound. */
+  readonly quota: {
+    readonly cpu: string;
+    readonly memory: string;
+    readonly storage: string;
+  } | null;
 };
 
 export type EngineCard = Engine & {
@@ -22,6 +27,6 @@ export type EngineCard = Engine & {
   readonly planCards: readonly PlanCard[];
   /** Path of the administration's page on the store's own address. */
   readonly adminPath: string;
-  /** null: its orders cannot be asked for. */
-  readonly orderApi: OrderApi | null;
+  /** Whether its shops can be asked for their orders: its folder has an adapter. */
+  readonly orders: boolean;
 };

@@ -45,6 +45,12 @@ export function describeTrouble(observation: Observation): StoreProblem {
   const { operation } = observation;
   // Between two tries a failed sync still counts as Running.
   if (operation !== null && operation.finishedAt !== null && operation.phase !== 'Succeeded') {
+    if (isOutOfTime(operation))
+      return {
+        code: 'sync_timeout',
+        message: 'Argo CD stopped the sync because it took too long.',
+        hint: 'Use Retry once the cause is gone.',
+      };
     const failure = operation.failures[0];
     return {
       code: 'sync_failed',
@@ -80,6 +86,11 @@ export function describeTrouble(observation: Observation): StoreProblem {
         : 'Argo CD cannot compare the cluster with git.',
     hint: null,
   };
+}
+
+/** Whether Argo CD stopped the sync at its own time-out. */
+export function isOutOfTime(operation: SyncOperation): boolean {
+  return /sync timeout/i.test(operation.message);
 }
 
 /** What went wrong, out of the wrapping that Argo CD puts around it. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import {
   ANSWER_AWAITED_MS,
   GUARD_TOLERATED_MS,
+  PASSED_OVER_MOST_MS,
+  PASSED_OVER_MS,
   REMOVAL_EXPECTED_MS,
   STUCK_AFTER_MS,
   TROUBLE_TOLERATED_MS,
@@ -33,6 +35,8 @@ function store(changes: Changes = {}): StoreFacts {
     chart: 'woocommerce',
     chartVersion: '1.0.0',
     generation: 3,
+    suspended: false,
+    purgeAt: null,
     status: 'provisioning',
     stage: 'committed',
     detail: null,
@@ -40,6 +44,7 @@ function store(changes: Changes = {}): StoreFacts {
     commitPosition: 10,
     deadlineAt: new Date(NOW.getTime() + 60_000),
     updatedAt: before(1000),
+    requestedAt: before(3000),
     ...changes,
     operation: {
       id: 'op_a',
@@ -123,6 +128,7 @@ function judge(
     positionOf: (sha) => COMMITS[sha],
     answers: {},
     troubleSince: null,
+    silence: null,
     ...changes,
   });
   if (verdict === null) throw new Error('no verdict');
@@ -331,6 +337,15 @@ describe('failed', () => {
     expect(judge(late, 'unknown')).toMatchObject({ status: 'failed', end: 'failed' });
   });
 
+  test('with the cluster’s silence as the reason, when that is all that is known', () => {
+    const silence = 'The cluster has said nothing since noon.';
+    for (const seen of ['unknown', 'absent'] as const)
+      expect(judge(late, seen, { silence }).problem).toMatchObject({
+        code: 'cluster_silent',
+        message: expect.stringContaining(silence) as string,
+      });
+  });
+
   test('not at the deadline if it is live just then', () => {
     expect(judge(late, seen(), confirmed).status).toBe('ready');
   });
@@ -356,6 +371,67 @@ describe('failed', () => {
   test('not by a sync of an earlier commit', () => {
     const observation = { ...gaveUp, operation: sync({ phase: 'Failed', syncedRevision: 'nine' }) };
     expect(judge(store(), observation).status).toBe('provisioning');
+  });
+
+  // As recorded in the lab: the Job's deadline, a second try, Argo CD's time-out.
+  describe('keeps the reason when time runs out', () => {
+    const outOfTime = (code: string): StoreProblem => ({ code, message: 'Too long.', hint: null });
+    const at = (phase: SyncOperation['phase'], message: string): Observation =>
+      seen({
+        sync: 'OutOfSync',
+        operation: sync({ phase, message, finishedAt: phase === 'Failed' ? before(0) : null }),
+      });
+    const IMAGE = at('Running', 'waiting for completion of hook batch/Job/secrets');
+    const RETRYING = at(
+      'Running',
+      'one or more synchronization tasks completed unsuccessfully. Retrying attempt #1 at 3:49PM.',
+    );
+    const STOPPED = at(
+      'Failed',
+      'Operation terminated, triggered by controller sync timeout (retried 1 times).',
+    );
+
+    /** The store after each verdict in turn. */
+    function follow(
+      ...steps: readonly (readonly [Observation, StoreProblem | null | undefined])[]
+    ): StoreFacts {
+      let facts = store({ stage: 'syncing', updatedAt: before(STUCK_AFTER_MS) });
+      for (const [observation, diagnosis] of steps) {
+        const { status, stage, detail, problem } = judge(facts, observation, {
+          answers: diagnosis === undefined ? {} : { diagnosis },
+        });
+        facts = { ...facts, status, stage, detail, problem };
+      }
+      return facts;
+    }
+
+    test('of a Job, then of the sync', () => {
+      const failed = follow(
+        [IMAGE, DIAGNOSIS],
+        [RETRYING, outOfTime('job_timeout')],
+        [STOPPED, DIAGNOSIS],
+        [STOPPED, outOfTime('sync_timeout')],
+        [STOPPED, outOfTime('sync_timeout')],
+      );
+      expect(failed).toMatchObject({ status: 'failed', problem: DIAGNOSIS });
+    });
+
+    test('also before the cluster has answered', () => {
+      expect(follow([IMAGE, DIAGNOSIS], [STOPPED, undefined]).problem).toEqual(DIAGNOSIS);
+    });
+
+    test('but not one that has passed', () => {
+      expect(
+        follow([IMAGE, DIAGNOSIS], [IMAGE, null], [STOPPED, outOfTime('sync_timeout')]).problem,
+      ).toEqual(outOfTime('sync_timeout'));
+      expect(follow([STOPPED, undefined]).problem?.code).toBe('sync_timeout');
+    });
+
+    test('and takes a new reason for an old one', () => {
+      const quota: StoreProblem = { code: 'quota_exceeded', message: 'Full.', hint: null };
+      expect(follow([IMAGE, DIAGNOSIS], [IMAGE, quota]).problem).toEqual(quota);
+      expect(follow([STOPPED, outOfTime('sync_timeout')], [STOPPED, quota]).problem).toEqual(quota);
+    });
   });
 
   test('stays until it is live, then is ready', () => {
@@ -440,6 +516,7 @@ describe('a live store', () => {
         positionOf: () => undefined,
         answers: {},
         troubleSince: null,
+        silence: null,
       }),
     ).toBeNull();
   });
@@ -554,6 +631,47 @@ describe('a store on its way out', () => {
     expect(judge(leavingStore('remove', old), seen({ deletingSince: before(1) })).next).toBeNull();
   });
 
+  describe('whose removal Argo CD has passed over', () => {
+    const waited = (ms: number, requestedMs = ms + 1_000): StoreFacts =>
+      leavingStore('remove', {
+        requestedAt: before(requestedMs),
+        operation: { committedAt: before(ms) },
+      });
+    const shard = seen({ application: 'shopyard-shard-0' });
+    const next = (facts: StoreFacts, its: Observation | null = shard): string | null =>
+      judge(facts, free, { shard: its }).next;
+
+    test('has it committed anew', () => {
+      expect(next(waited(PASSED_OVER_MS))).toBeNull();
+      expect(next(waited(PASSED_OVER_MS + 1))).toBe('release');
+    });
+
+    test('has it so again after twice the time, and every quarter of an hour in the end', () => {
+      expect(next(waited(PASSED_OVER_MS + 1, 3 * PASSED_OVER_MS))).toBeNull();
+      expect(next(waited(2 * PASSED_OVER_MS + 1, 4 * PASSED_OVER_MS))).toBe('release');
+      const day = 24 * 3_600_000;
+      expect(next(waited(PASSED_OVER_MOST_MS, day))).toBeNull();
+      expect(next(waited(PASSED_OVER_MOST_MS + 1, day))).toBe('release');
+    });
+
+    test.each<[string, Observation | null]>([
+      ['has not read it', { ...shard, comparedRevision: 'nine', operation: null }],
+      ['is at work', { ...shard, operation: sync({ phase: 'Running' }) }],
+      ['is not there', null],
+    ])('waits while its shard %s', (_, its) => {
+      expect(next(waited(PASSED_OVER_MS + 1), its)).toBeNull();
+    });
+
+    test('is not removed again before its shard has read that the file is back', () => {
+      const behind = { ...shard, comparedRevision: 'nine' };
+      expect(judge(leavingStore('release'), free, { shard: behind })).toMatchObject({
+        stage: 'releasing',
+        next: null,
+      });
+      expect(judge(leavingStore('release'), free, { shard }).next).toBe('remove');
+    });
+  });
+
   test('that takes long says why and goes on waiting', () => {
     const old = {
       operation: { committedAt: before(REMOVAL_EXPECTED_MS + 1) },
@@ -594,3 +712,171 @@ test.each(['suspended', 'rejected', 'deleted'] as const)(
     expect(() => judge(store({ status }), seen(), confirmed)).toThrow('no verdict');
   },
 );
+
+describe('suspended', () => {
+  const stopping = (changes: Changes = {}): StoreFacts =>
+    store({ suspended: true, ...changes, operation: { kind: 'suspend', action: 'suspend' } });
+  const withoutSetup = { answers: { generation: { configMap: 3, setup: null } } };
+
+  test('when its generation is live; there is no set-up job to wait for', () => {
+    expect(judge(stopping(), seen(), withoutSetup)).toMatchObject({
+      status: 'suspended',
+      stage: 'suspended',
+      end: 'done',
+      detail: null,
+    });
+  });
+
+  test('also when Argo CD calls what is told not to run Suspended', () => {
+    const observation = seen({ health: 'Suspended' });
+    expect(judge(stopping(), observation, withoutSetup).status).toBe('suspended');
+    expect(judge(store(), observation, confirmed).status).toBe('provisioning');
+  });
+
+  test('not before its generation is there', () => {
+    const verdict = judge(stopping(), seen(), {
+      answers: { generation: { configMap: 2, setup: LIVE_GENERATION.setup } },
+    });
+    expect(verdict).toMatchObject({ status: 'provisioning', stage: 'verifying', end: null });
+    expect(judge(stopping(), seen({ health: 'Progressing' }), withoutSetup).detail).toBe(
+      'waiting for what runs to stop; Argo CD reports Progressing',
+    );
+  });
+
+  test('a job of the change before is no set-up of this one', () => {
+    const observation = seen({
+      operation: sync({
+        phase: 'Running',
+        finishedAt: null,
+        hooks: [{ kind: 'Job', name: 'setup', phase: 'Running', message: '' }],
+      }),
+    });
+    expect(judge(stopping(), observation).stage).toBe('syncing');
+  });
+
+  test('is left alone', () => {
+    expect(
+      judgeStore(stopping({ status: 'suspended', stage: 'suspended' }), {
+        now: NOW,
+        sighting: { kind: 'absent' },
+        shard: null,
+        positionOf: () => undefined,
+        answers: {},
+        troubleSince: null,
+        silence: null,
+      }),
+    ).toBeNull();
+  });
+
+  test('started again it needs its set-up job as ever', () => {
+    const resumed = store({ operation: { kind: 'resume', action: 'resume' } });
+    expect(judge(resumed, seen(), withoutSetup).detail).toBe(
+      'waiting for the set-up job of this change',
+    );
+    expect(judge(resumed, seen(), confirmed).status).toBe('ready');
+  });
+});
+
+describe('kept', () => {
+  const purgeAt = new Date(NOW.getTime() + 60_000);
+  const retired = (changes: Changes = {}): StoreFacts =>
+    store({
+      status: 'suspended',
+      stage: 'retiring',
+      suspended: true,
+      purgeAt,
+      deadlineAt: null,
+      ...changes,
+      operation: { kind: 'delete', action: 'retire', ...changes.operation },
+    });
+  const live = { answers: { generation: { configMap: 3, setup: null } } };
+
+  test('when nothing of it runs any more, until its time', () => {
+    expect(judge(retired(), seen({ health: 'Progressing' }))).toMatchObject({
+      status: 'suspended',
+      stage: 'retiring',
+      end: null,
+    });
+    expect(judge(retired(), seen(), live)).toMatchObject({
+      status: 'suspended',
+      stage: 'kept',
+      detail: 'kept until 2026-11-21 12:01 UTC',
+      end: null,
+      next: null,
+      judgeAgainAt: purgeAt,
+    });
+  });
+
+  test('what it kept is not looked at again', () => {
+    expect(judge(retired({ stage: 'kept' }), 'absent')).toMatchObject({
+      stage: 'kept',
+      next: null,
+    });
+  });
+
+  test('a sync that was given up says so; the store is kept all the same', () => {
+    const observation = seen({ operation: sync({ phase: 'Failed', message: 'no' }) });
+    expect(judge(retired(), observation)).toMatchObject({
+      status: 'suspended',
+      stage: 'retiring',
+      end: null,
+      problem: { code: 'sync_failed' },
+    });
+  });
+
+  test.each(['retiring', 'kept'] as const)('when its time is over it is released: %s', (stage) => {
+    expect(judge(retired({ stage, purgeAt: NOW }), 'absent')).toMatchObject({
+      status: 'deleting',
+      stage: 'releasing',
+      next: 'release',
+      end: null,
+    });
+  });
+
+  test('not while nothing is known of its cluster, nor before it is committed', () => {
+    const none = {
+      now: NOW,
+      shard: null,
+      positionOf: () => undefined,
+      answers: {},
+      troubleSince: null,
+      silence: null,
+    };
+    expect(
+      judgeStore(retired({ purgeAt: NOW }), { ...none, sighting: { kind: 'unknown' } }),
+    ).toBeNull();
+    for (const state of ['queued', 'held', 'review', 'failed'] as const)
+      expect(
+        judgeStore(retired({ purgeAt: NOW, operation: { state } }), {
+          ...none,
+          sighting: { kind: 'absent' },
+        }),
+      ).toBeNull();
+  });
+});
+
+describe('a change that people have yet to agree to', () => {
+  const asked = readyStore({
+    stage: 'review',
+    detail: 'waiting for its review',
+    chartVersion: '1.2.0',
+    operation: { kind: 'upgrade', action: 'upgrade', state: 'review' },
+  });
+
+  test('leaves stage and detail, while the store lives on as it is', () => {
+    expect(judge(asked, seen())).toMatchObject({
+      status: 'ready',
+      stage: 'review',
+      detail: 'waiting for its review',
+    });
+  });
+
+  test('hides no trouble', () => {
+    expect(judge(asked, 'absent')).toMatchObject({
+      status: 'degraded',
+      stage: 'review',
+      detail: 'waiting for its review',
+      problem: { code: 'application_missing' },
+    });
+  });
+});

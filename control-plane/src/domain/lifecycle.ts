@@ -4,15 +4,19 @@
  *
  * Rules that must hold:
  * - a store is `ready` only when its own generation is live (see `judgeApply`);
+ * - a suspended store is judged like any other, but that it needs no set-up Job;
+ * - a kept store is released by the clock alone, once its time is over;
  * - absence is never a reason to delete: a missing Application degrades a ready store, and moves on
  *   only a store that is `deleting`, after direct GETs and after Argo CD has worked through our
  *   commit (else a sync still running on an older commit could bring the Application back);
  * - nothing here changes a store whose operation waits for the writer, but for its deadline.
  */
 import { describeProgress, describeTrouble } from './lifecycle-words.ts';
+import { writeMoment } from './moments.ts';
 import {
   APPLY_STAGES,
   hashStoreId,
+  isUncommitted,
   type Action,
   type OperationKind,
   type OperationState,
@@ -27,6 +31,10 @@ import type { GenerationFacts, NamespaceFacts } from './observation-workload.ts'
 export const TROUBLE_TOLERATED_MS = 30_000;
 /** An Application still guarded this long after its file's removal goes back to being released. */
 export const GUARD_TOLERATED_MS = 10_000;
+/** A removal that Argo CD has read and not acted on for this long is committed again, */
+export const PASSED_OVER_MS = 60_000;
+/** and then after ever longer waits, up to this one. */
+export const PASSED_OVER_MOST_MS = 15 * 60_000;
 /** A removal that takes longer than this says why. */
 export const REMOVAL_EXPECTED_MS = 120_000;
 /** A change that lacks nothing but an answer from the cluster gets this long past its deadline. */
@@ -42,6 +50,10 @@ export type StoreFacts = {
   readonly chart: string;
   readonly chartVersion: string;
   readonly generation: number;
+  /** Nothing of it is to run. */
+  readonly suspended: boolean;
+  /** Deleted, and kept until then. */
+  readonly purgeAt: Date | null;
   readonly status: StoreStatus;
   readonly stage: Stage;
   readonly detail: string | null;
@@ -49,6 +61,8 @@ export type StoreFacts = {
   readonly commitPosition: number | null;
   readonly deadlineAt: Date | null;
   readonly updatedAt: Date;
+  /** Of its current operation. */
+  readonly requestedAt: Date;
   readonly operation: {
     readonly id: string;
     readonly kind: OperationKind;
@@ -89,6 +103,8 @@ export type Circumstances = {
   };
   /** Since when this ready store has not looked well, without a pause; null: it did. */
   readonly troubleSince: Date | null;
+  /** Why nothing can be said of the cluster's stores now, in a sentence; null: it is heard. */
+  readonly silence: string | null;
 };
 
 export type Verdict = {
@@ -112,12 +128,13 @@ export type Verdict = {
 
 /** Judges one store. null: nothing about it is for the observer to say. */
 export function judgeStore(store: StoreFacts, seen: Circumstances): Verdict | null {
-  if (seen.sighting.kind === 'unknown') return judgeBlind(store, seen.now);
+  if (seen.sighting.kind === 'unknown') return judgeBlind(store, seen);
   switch (store.status) {
     case 'deleted':
     case 'rejected':
-    case 'suspended':
       return null;
+    case 'suspended':
+      return store.operation.kind === 'delete' ? judgeKept(store, seen) : null;
     case 'deleting':
       return judgeDelete(store, seen);
     case 'ready':
@@ -130,11 +147,9 @@ export function judgeStore(store: StoreFacts, seen: Circumstances): Verdict | nu
 }
 
 /** With no picture of the cluster only the clock counts. */
-function judgeBlind(store: StoreFacts, now: Date): Verdict | null {
+function judgeBlind(store: StoreFacts, seen: Circumstances): Verdict | null {
   if (store.status !== 'provisioning') return null;
-  return isLate(store, now)
-    ? failAtDeadline(store, stay(store), 'the cluster cannot be watched')
-    : null;
+  return isLate(store, seen.now) ? failAtDeadline(store, stay(store), seen) : null;
 }
 
 /** The verdict that changes nothing; the starting point of all others. */
@@ -174,7 +189,7 @@ function judgeApply(store: StoreFacts, seen: Circumstances): Verdict {
       ? ANSWER_AWAITED_MS
       : 0;
   if (store.status === 'provisioning' && isLate(store, later(seen.now, -awaited)))
-    return failAtDeadline(store, progress, progress.detail);
+    return failAtDeadline(store, progress, seen);
   if (store.status === 'failed') {
     // A failed store stays failed, with the newest reason, until it is live after all.
     return { ...progress, status: 'failed', problem: progress.problem ?? store.problem };
@@ -182,7 +197,7 @@ function judgeApply(store: StoreFacts, seen: Circumstances): Verdict {
   return progress;
 }
 
-function failAtDeadline(store: StoreFacts, from: Verdict, waitedFor: string | null): Verdict {
+function failAtDeadline(store: StoreFacts, from: Verdict, { silence }: Circumstances): Verdict {
   return {
     ...from,
     status: 'failed',
@@ -190,19 +205,27 @@ function failAtDeadline(store: StoreFacts, from: Verdict, waitedFor: string | nu
     end: store.operation.state === 'waiting' ? 'failed' : null,
     // A better reason than the clock takes its place as soon as the cluster gives one.
     ask: ['diagnosis'],
-    problem: from.problem ??
-      store.problem ?? {
-        code: 'deadline_passed',
-        message: `It was not ready in time; the last thing waited for: ${waitedFor ?? 'nothing'}.`,
-        hint: 'It becomes ready by itself if the cluster catches up. Otherwise use Retry.',
-      },
+    problem:
+      from.problem ??
+      store.problem ??
+      (silence === null
+        ? {
+            code: 'deadline_passed',
+            message: `It was not ready in time; the last thing waited for: ${from.detail ?? 'nothing'}.`,
+            hint: 'It becomes ready by itself if the cluster catches up. Otherwise use Retry.',
+          }
+        : {
+            code: 'cluster_silent',
+            message: `Nobody can tell whether it is ready. ${silence}`,
+            hint: 'It becomes ready by itself once the cluster is heard again.',
+          }),
   };
 }
 
 function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
   const base = stay(store);
   // Nothing is committed: the stage is the writer's to change.
-  if (store.operation.state === 'queued' || store.commitPosition === null) return base;
+  if (isUncommitted(store.operation.state) || store.commitPosition === null) return base;
 
   /** Stages only go forward; words and problems follow what is seen. */
   const at = (stage: Stage, detail: string): Verdict => {
@@ -244,7 +267,10 @@ function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
 
   if (isRunning(operation)) {
     const setup = operation.hooks.find((hook) => hook.kind === 'Job' && hook.name === 'setup');
-    return at(setup === undefined ? 'syncing' : 'setup', describeProgress(operation));
+    return at(
+      setup === undefined || store.suspended ? 'syncing' : 'setup',
+      describeProgress(operation),
+    );
   }
   if (operation.phase === 'Failed' || operation.phase === 'Error') {
     const failed = at('syncing', 'Argo CD gave up on this change');
@@ -252,10 +278,12 @@ function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
       ...failed,
       status: 'failed',
       end: 'failed',
-      problem:
+      problem: keepCause(
+        store.problem,
         seen.answers.diagnosis ??
-        (store.status === 'failed' ? store.problem : null) ??
-        describeTrouble(observation),
+          (store.status === 'failed' ? store.problem : null) ??
+          describeTrouble(observation),
+      ),
       ask: ['diagnosis'],
     };
   }
@@ -265,12 +293,17 @@ function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
     return at('verifying', 'waiting for Argo CD to compare the chart and values of this change');
   if (observation.sync !== 'Synced')
     return at('verifying', 'waiting for Argo CD to find the cluster in step with git');
-  if (observation.health !== 'Healthy')
+  // What is told not to run is as well as it can be when Argo CD calls it Suspended.
+  const isWell =
+    observation.health === 'Healthy' || (store.suspended && observation.health === 'Suspended');
+  if (!isWell)
     return at(
       'verifying',
-      observation.health === 'Progressing'
-        ? 'waiting for the shop to come up'
-        : `waiting for the shop to become healthy; Argo CD reports ${observation.health}`,
+      store.suspended
+        ? `waiting for what runs to stop; Argo CD reports ${observation.health}`
+        : observation.health === 'Progressing'
+          ? 'waiting for the shop to come up'
+          : `waiting for the shop to become healthy; Argo CD reports ${observation.health}`,
     );
   if (!isComparedSince(observation, operation))
     return {
@@ -279,25 +312,26 @@ function followProgress(store: StoreFacts, seen: Circumstances): Verdict {
     };
   const { generation } = seen.answers;
   if (generation === undefined)
-    return { ...at('verifying', 'checking the set-up job'), ask: ['generation'] };
-  const missing = explainGeneration(store.generation, generation);
+    return {
+      ...at('verifying', store.suspended ? 'checking what is there' : 'checking the set-up job'),
+      ask: ['generation'],
+    };
+  const missing = explainGeneration(store, generation);
   if (missing !== null) {
     const verifying = at('verifying', missing);
     return { ...verifying, ask: ['generation', ...verifying.ask] };
   }
-  return {
-    ...base,
-    status: 'ready',
-    stage: 'ready',
-    detail: null,
-    problem: null,
-    end: 'done',
-  };
+  const reached = store.suspended ? 'suspended' : 'ready';
+  return { ...base, status: reached, stage: reached, detail: null, problem: null, end: 'done' };
 }
 
 /** Why this generation is not the one in the cluster yet; null when it is. */
-function explainGeneration(wanted: number, found: GenerationFacts): string | null {
+function explainGeneration(
+  { generation: wanted, suspended }: StoreFacts,
+  found: GenerationFacts,
+): string | null {
   if (found.configMap !== wanted) return 'waiting for this change to reach the cluster';
+  if (suspended) return null;
   if (found.setup === null || found.setup.generation !== wanted)
     return 'waiting for the set-up job of this change';
   return found.setup.state === 'complete' ? null : 'waiting for the set-up job to finish';
@@ -321,8 +355,27 @@ function waitForSync(observation: Observation): string {
 
 /** The problem to show while something takes long: the newest diagnosis, else what is known. */
 function chooseProblem(store: StoreFacts, seen: Circumstances): StoreProblem | null {
-  if (seen.answers.diagnosis !== undefined) return seen.answers.diagnosis;
-  return store.problem;
+  const { diagnosis } = seen.answers;
+  if (diagnosis === undefined) return store.problem;
+  return diagnosis === null ? null : keepCause(store.problem, diagnosis);
+}
+
+/** That time ran out, and not for what. */
+const OUT_OF_TIME: ReadonlySet<string> = new Set([
+  'job_timeout',
+  'sync_timeout',
+  'deadline_passed',
+  'cluster_silent',
+]);
+
+/**
+ * A Job that runs out of time takes its pods along, and Argo CD takes the Job when it stops a sync:
+ * what they waited for was seen before and is still the reason. A new operation begins without one.
+ */
+function keepCause(known: StoreProblem | null, newest: StoreProblem): StoreProblem {
+  return known !== null && OUT_OF_TIME.has(newest.code) && !OUT_OF_TIME.has(known.code)
+    ? known
+    : newest;
 }
 
 /** Running includes the pause before a retry: Argo CD gives up only by Failed or Error. */
@@ -357,17 +410,20 @@ function laterStage(one: Stage, other: Stage): Stage {
 // ── a store that is live ────────────────────────────────────────────────────────────────────────
 
 function judgeLiving(store: StoreFacts, seen: Circumstances): Verdict {
-  const base: Verdict = { ...stay(store), detail: null, stage: 'ready' };
+  // A change that people have yet to agree to has the stage and the detail; the store lives on.
+  const isWaiting = isUncommitted(store.operation.state);
+  const base: Verdict = isWaiting ? stay(store) : { ...stay(store), detail: null, stage: 'ready' };
   const trouble = findTrouble(store, seen.sighting);
   if (trouble === null) return { ...base, status: 'ready', problem: null };
   const since = seen.troubleSince ?? seen.now;
   const due = later(since, trouble.tolerated ? TROUBLE_TOLERATED_MS : 0);
+  const detail = isWaiting ? store.detail : trouble.words;
   if (store.status === 'ready' && seen.now < due)
-    return { ...base, detail: trouble.words, troubleSince: since, judgeAgainAt: due };
+    return { ...base, detail, troubleSince: since, judgeAgainAt: due };
   return {
     ...base,
     status: 'degraded',
-    detail: trouble.words,
+    detail,
     problem: trouble.plain ? trouble.problem : (explainDegraded(store, seen) ?? trouble.problem),
     troubleSince: since,
     ask: trouble.plain ? [] : ['diagnosis'],
@@ -438,7 +494,8 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
           : 'Argo CD cannot compare the cluster with git',
       problem: describeTrouble(observation),
     };
-  if (!isOurSource(store, observation))
+  // What it is to be is not what it is, while its change waits.
+  if (!isUncommitted(store.operation.state) && !isOurSource(store, observation))
     return {
       plain: true,
       tolerated: true,
@@ -450,6 +507,46 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
       },
     };
   return null;
+}
+
+// ── a store that was deleted and is kept ────────────────────────────────────────────────────────
+
+/**
+ * Retiring until nothing of it runs any more, then kept; when its time is over it is released, in
+ * whatever state it is. Its operation is one from the request to the tombstone.
+ */
+function judgeKept(store: StoreFacts, seen: Circumstances): Verdict | null {
+  const { operation, purgeAt } = store;
+  if (operation.state !== 'waiting' || operation.action !== 'retire' || purgeAt === null)
+    return null;
+  const base = stay(store);
+  if (seen.now >= purgeAt)
+    return {
+      ...base,
+      status: 'deleting',
+      stage: 'releasing',
+      detail: 'its time is over: taking the protection off its Application',
+      problem: null,
+      next: 'release',
+    };
+  const kept: Verdict = {
+    ...base,
+    stage: 'kept',
+    detail: `kept until ${writeMoment(purgeAt)}`,
+    problem: null,
+    judgeAgainAt: purgeAt,
+  };
+  if (store.stage === 'kept') return kept;
+  const progress = followProgress(store, seen);
+  if (progress.end === 'done') return kept;
+  // What cannot be stopped is kept all the same, and says why it runs on.
+  return {
+    ...progress,
+    status: 'suspended',
+    stage: 'retiring',
+    end: null,
+    judgeAgainAt: progress.judgeAgainAt ?? purgeAt,
+  };
 }
 
 // ── a store on its way out ──────────────────────────────────────────────────────────────────────
@@ -472,9 +569,18 @@ function judgeRelease(store: StoreFacts, seen: Circumstances): Verdict {
     problem: null,
     next: 'remove',
   };
+  const caughtUp = isShardCaughtUp(store, seen);
+  const untilCaughtUp = (): Verdict =>
+    waitLong(store, seen, {
+      ...base,
+      stage: 'releasing',
+      detail: 'waiting for Argo CD to work through the commits before the deletion',
+      unknownRevision: caughtUp.unknownRevision,
+    });
   if (seen.sighting.kind === 'present') {
     const { observation } = seen.sighting;
-    if (!observation.guarded || observation.deletingSince !== null) return remove;
+    if (observation.deletingSince !== null) return remove;
+    if (!observation.guarded) return caughtUp.yes ? remove : untilCaughtUp();
     return waitLong(store, seen, {
       ...base,
       stage: 'releasing',
@@ -482,14 +588,7 @@ function judgeRelease(store: StoreFacts, seen: Circumstances): Verdict {
       judgeAgainAt: later(seen.now, 1000),
     });
   }
-  const caughtUp = isShardCaughtUp(store, seen);
-  if (!caughtUp.yes)
-    return waitLong(store, seen, {
-      ...base,
-      stage: 'releasing',
-      detail: 'waiting for Argo CD to work through the commits before the deletion',
-      unknownRevision: caughtUp.unknownRevision,
-    });
+  if (!caughtUp.yes) return untilCaughtUp();
   if (seen.answers.presence?.application === false) return remove;
   return { ...base, stage: 'releasing', ask: ['presence'] };
 }
@@ -505,6 +604,12 @@ function judgeRemoval(store: StoreFacts, seen: Circumstances): Verdict {
       return {
         ...base,
         detail: 'the guard against deletion is still there: lifting it again',
+        next: 'release',
+      };
+    if (isPassedOver(store, seen))
+      return {
+        ...base,
+        detail: 'Argo CD has passed over the removal: committing it again',
         next: 'release',
       };
     return waitLong(store, seen, {
@@ -536,6 +641,20 @@ function judgeRemoval(store: StoreFacts, seen: Circumstances): Verdict {
     problem: null,
     next: 'purge',
   };
+}
+
+/**
+ * Argo CD does nothing more about a commit once a sync that ran meanwhile has failed or timed out. A
+ * newer change of the folder is synced: the file comes back for a moment, and goes again.
+ */
+function isPassedOver(store: StoreFacts, seen: Circumstances): boolean {
+  const { shard } = seen;
+  const { committedAt } = store.operation;
+  if (shard === null || committedAt === null || !isShardCaughtUp(store, seen).yes) return false;
+  if (shard.operation !== null && isRunning(shard.operation)) return false;
+  const before = committedAt.getTime() - store.requestedAt.getTime();
+  const tolerated = Math.min(Math.max(before, PASSED_OVER_MS), PASSED_OVER_MOST_MS);
+  return waitedMs(store, seen.now) > tolerated;
 }
 
 function waitedMs(store: StoreFacts, now: Date): number {

@@ -57,3 +57,11 @@ test.each([
   // prettier-ignore
   expect(checkDomain(domain).ok).toBe(false);
 });
+
+test('a name in another alphabet is told how machines write it', () => {
+  expect(checkDomain('bücher.example')).toEqual({
+    ok: false,
+    message: 'Written for machines it is xn--bcher-kva.example: take that.',
+  });
+  expect(checkDomain('xn--bcher-kva.example')).toEqual({ ok: true });
+});

@@ -36,12 +36,16 @@ export function checkStoreName(input: string): NameCheck {
 /** Checks a merchant's own domain: an ASCII host name (punycode for others) of two labels or more. */
 export function checkDomain(input: string): { ok: true } | { ok: false; message: string } {
   if (input.length > 253) return { ok: false, message: 'At most 253 characters.' };
-  if (!/^[a-z0-9.-]+$/.test(input))
+  if (!/^[a-z0-9.-]+$/.test(input)) {
+    const ascii = findAscii(input);
     return {
       ok: false,
       message:
-        'A host name such as shop.example.com: lower-case letters, digits, hyphens and dots.',
+        ascii === null
+          ? 'A host name such as shop.example.com: lower-case letters, digits, hyphens and dots.'
+          : `Written for machines it is ${ascii}: take that.`,
     };
+  }
   const labels = input.split('.');
   if (labels.length < 2) return { ok: false, message: 'A domain has at least one dot.' };
   for (const label of labels)
@@ -50,6 +54,13 @@ export function checkDomain(input: string): { ok: true } | { ok: false; message:
   if (/^\d+$/.test(labels.at(-1) ?? ''))
     return { ok: false, message: 'An address in digits is not a domain.' };
   return { ok: true };
+}
+
+/** A host name as machines write it, e.g. xn--bcher-kva.example; null: it is none. */
+function findAscii(input: string): string | null {
+  if (!/^[\p{L}\p{M}\p{N}.-]+$/u.test(input)) return null;
+  const url = URL.parse(`http://${input}`);
+  return url === null || url.hostname === '' ? null : url.hostname;
 }
 
 /** Checks a tenant's slug, as operators write it. */

@@ -1,9 +1,5 @@
 /** A shop's orders, whatever engine they come from, and what a page shows of them. Pure. */
 
-/** The APIs by which an engine may tell of its orders; an engine's description names one. */
-export const ORDER_APIS = ['woocommerce-v3', 'medusa-v2'] as const;
-export type OrderApi = (typeof ORDER_APIS)[number];
-
 export type ShopOrder = {
   readonly number: string;
   readonly at: Date;
@@ -17,6 +13,9 @@ export type ShopOrder = {
   /** False for what was never paid or was taken back: it is no revenue. */
   readonly counts: boolean;
 };
+
+/** An order that the platform itself placed, as the shop then has it. */
+export type PlacedOrder = Pick<ShopOrder, 'number' | 'total' | 'currency'>;
 
 export type OrderSummary = {
   /** The one that most orders are in; revenue is of these alone. */

@@ -1,20 +1,44 @@
 import { describe, expect, test } from 'vitest';
-import {
-  compareWithStanding,
-  decideChange,
-  resolveCreate,
-  type Offer,
-  type Standing,
-} from './request.ts';
+import { DEFAULT_RULES } from './cluster.ts';
+import { compareWithStanding, resolveCreate, type Offer, type Standing } from './request.ts';
 import type { StoreName } from './store.ts';
 
 const offer: Offer = {
   engines: [
-    { type: 'woocommerce', chart: 'woocommerce', version: '1.0.0', plans: ['small', 'large'] },
+    {
+      type: 'woocommerce',
+      chart: 'woocommerce',
+      version: '1.0.0',
+      plans: ['small', 'large'],
+      options: [
+        {
+          name: 'cache',
+          label: 'Cache',
+          help: '',
+          kind: 'flag',
+          default: false,
+          change: 'always',
+          reason: null,
+        },
+        {
+          name: 'country',
+          label: 'Country',
+          help: '',
+          kind: 'choice',
+          choices: [
+            { value: 'DE', label: 'Germany' },
+            { value: 'FR', label: 'France' },
+          ],
+          default: 'DE',
+          change: 'never',
+          reason: 'It is in the shop.',
+        },
+      ],
+    },
   ],
   clusters: [
-    { name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
-    { name: 'live', baseDomain: 'shops.example.com', scheme: 'https', port: 443 },
+    { ...DEFAULT_RULES, name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
+    { ...DEFAULT_RULES, name: 'live', baseDomain: 'shops.example.com', scheme: 'https', port: 443 },
   ],
 };
 
@@ -22,13 +46,20 @@ const standing: Standing = {
   name: 'tea',
   type: 'woocommerce',
   plan: 'small',
+  options: { cache: false, country: 'DE' },
   cluster: 'lab',
   host: 'tea.localhost',
   domain: null,
   url: 'http://tea.localhost:8088',
   status: 'ready',
+  chartVersion: '1.0.0',
   generation: 4,
   attempt: 2,
+  suspended: false,
+  purgeAt: null,
+  protected: false,
+  commitSha: null,
+  driftSha: null,
 };
 
 function settings(request: Partial<Parameters<typeof resolveCreate>[0]> = {}) {
@@ -48,10 +79,28 @@ describe('resolveCreate', () => {
       chart: 'woocommerce',
       chartVersion: '1.0.0',
       plan: 'small',
+      options: { cache: false, country: 'DE' },
       cluster: 'lab',
+      placed: true,
       domain: null,
       host: 'tea.localhost',
       url: 'http://tea.localhost:8088',
+    });
+  });
+
+  test('takes options and names those that are wrong', () => {
+    expect(settings({ options: { cache: true } }).options).toEqual({ cache: true, country: 'DE' });
+    expect(
+      resolveCreate(
+        { name: 'tea', type: 'woocommerce', plan: 'small', options: { cache: 'yes', shop: true } },
+        offer,
+      ),
+    ).toEqual({
+      ok: false,
+      errors: [
+        { field: 'options.cache', message: 'true or false.' },
+        { field: 'options.shop', message: 'No such option; there is cache, country.' },
+      ],
     });
   });
 
@@ -82,6 +131,17 @@ describe('resolveCreate', () => {
     },
   );
 
+  test.each(['portal.example.org', 'tea.localhost', 'localhost'])(
+    'nor the portal’s or another cluster’s: %s',
+    (domain) => {
+      const resolved = resolveCreate(
+        { name: 'coffee', type: 'woocommerce', plan: 'small', cluster: 'live', domain },
+        { ...offer, reservedHosts: ['portal.example.org'] },
+      );
+      expect(resolved).toMatchObject({ ok: false, errors: [{ field: 'domain' }] });
+    },
+  );
+
   test('a domain that is the default host is no custom domain', () => {
     expect(settings({ cluster: 'live', domain: 'tea.shops.example.com' }).domain).toBeNull();
   });
@@ -101,65 +161,23 @@ describe('compareWithStanding', () => {
     ['plan', { plan: 'large' }],
     ['cluster', { cluster: 'live' }],
     ['domain', { domain: 'tea.example.com' }],
+    ['options.country', { options: { country: 'FR' } }],
   ])('names the field that differs: %s', (field, request) => {
     expect(compareWithStanding(standing, settings(request))).toMatchObject({
       kind: 'differs',
       field,
     });
   });
+  test('nor is one that was deleted and is kept', () => {
+    const kept = { ...standing, status: 'suspended', purgeAt: new Date(0) } as const;
+    expect(compareWithStanding(kept, settings())).toMatchObject({
+      kind: 'leaving',
+      message: expect.stringContaining('kept until 1970-01-01 00:00 UTC') as string,
+    });
+  });
   test('a store on its way out is neither', () => {
     expect(compareWithStanding({ ...standing, status: 'deleting' }, settings()).kind).toBe(
       'leaving',
-    );
-  });
-});
-
-describe('decideChange', () => {
-  test('an update is a new generation, not a new attempt', () => {
-    expect(decideChange(standing, { kind: 'update', plan: 'large' }, offer)).toMatchObject({
-      kind: 'change',
-      plan: 'large',
-      generation: 5,
-      attempt: 2,
-      host: 'tea.localhost',
-    });
-  });
-  test('a retry is both', () => {
-    expect(decideChange(standing, { kind: 'retry' }, offer)).toMatchObject({
-      generation: 5,
-      attempt: 3,
-    });
-  });
-  test('an update to what is there is nothing', () => {
-    expect(decideChange(standing, { kind: 'update', plan: 'small', domain: null }, offer)).toEqual({
-      kind: 'unchanged',
-    });
-  });
-  test('a domain and back again', () => {
-    const there = decideChange(standing, { kind: 'update', domain: 'tea.example.com' }, offer);
-    expect(there).toMatchObject({ domain: 'tea.example.com', url: 'http://tea.example.com:8088' });
-    const back = decideChange(
-      { ...standing, domain: 'tea.example.com', host: 'tea.example.com' },
-      { kind: 'update', domain: null },
-      offer,
-    );
-    expect(back).toMatchObject({ domain: null, host: 'tea.localhost' });
-  });
-  test('an unknown plan is named', () => {
-    expect(decideChange(standing, { kind: 'update', plan: 'huge' }, offer)).toEqual({
-      kind: 'invalid',
-      errors: [{ field: 'plan', message: 'No such plan for woocommerce; there is small, large.' }],
-    });
-  });
-  test.each(['update', 'retry'] as const)('a store being deleted refuses: %s', (kind) => {
-    expect(decideChange({ ...standing, status: 'deleting' }, { kind }, offer).kind).toBe('refused');
-  });
-  test('deleting twice changes nothing; deleted is gone', () => {
-    expect(decideChange({ ...standing, status: 'deleting' }, { kind: 'delete' }, offer).kind).toBe(
-      'unchanged',
-    );
-    expect(decideChange({ ...standing, status: 'deleted' }, { kind: 'delete' }, offer).kind).toBe(
-      'gone',
     );
   });
 });

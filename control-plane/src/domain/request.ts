@@ -1,9 +1,12 @@
 /**
- * What a request asks for, against what there is: pure decisions. A create is resolved to a
- * complete set of settings or to every field that is wrong; a change is compared with the store as
- * it stands. Nothing here records anything.
+ * What a create asks for, against what there is: pure decisions. It is resolved to a complete set of
+ * settings or to every field that is wrong, and compared with a store that has the name already.
+ * Nothing here records anything; changes of stores are change.ts's.
  */
-import type { OperationKind, StoreName, StoreStatus } from './store.ts';
+import type { Cluster } from './cluster.ts';
+import { chooseOptions, findDifference, type EngineOption, type StoreOptions } from './options.ts';
+import { writeMoment } from './moments.ts';
+import type { StoreName, StoreStatus } from './store.ts';
 
 /** A kind of shop that can be made, and the chart that new stores of it get. */
 export type Engine = {
@@ -11,21 +14,19 @@ export type Engine = {
   readonly chart: string;
   readonly version: string;
   readonly plans: readonly string[];
-};
-
-/** A cluster that stores can be put on. */
-export type Cluster = {
-  readonly name: string;
-  readonly baseDomain: string;
-  readonly scheme: 'http' | 'https';
-  /** Where the Ingress listens; left out of addresses when it is the scheme's own. */
-  readonly port?: number | undefined;
+  readonly options: readonly EngineOption[];
+  /** Versions of the chart that change a store's data for good, and why: nothing goes back across. */
+  readonly irreversible?: Readonly<Record<string, string>>;
+  /** Versions of the chart that cannot be told to run nothing. */
+  readonly unsuspendable?: readonly string[];
 };
 
 /** Everything on offer. The first cluster is the default. */
 export type Offer = {
   readonly engines: readonly Engine[];
   readonly clusters: readonly Cluster[];
+  /** Host names that no store gets: the portal's. */
+  readonly reservedHosts?: readonly string[];
 };
 
 export type FieldError = { readonly field: string; readonly message: string };
@@ -37,7 +38,11 @@ export type Settings = {
   readonly chart: string;
   readonly chartVersion: string;
   readonly plan: string;
+  /** A value for each of the engine's options. */
+  readonly options: StoreOptions;
   readonly cluster: string;
+  /** The request named no cluster: the same store on another one is the same store. */
+  readonly placed: boolean;
   /** The merchant's own domain; null when the store lives under the cluster's. */
   readonly domain: string | null;
   readonly host: string;
@@ -55,7 +60,10 @@ export function resolveCreate(
     readonly type: string;
     readonly plan: string;
     readonly cluster?: string | undefined;
+    /** The cluster is our choice: the request named none. */
+    readonly placed?: boolean;
     readonly domain?: string | undefined;
+    readonly options?: StoreOptions | undefined;
   },
   offer: Offer,
 ): Resolved {
@@ -67,6 +75,8 @@ export function resolveCreate(
       message: `No such type; there is ${list(offer.engines.map((one) => one.type))}.`,
     });
   else if (!engine.plans.includes(request.plan)) errors.push(unknownPlan(engine));
+  const options = chooseOptions(engine?.options ?? [], request.options ?? {});
+  if (engine !== undefined && !options.ok) errors.push(...options.errors);
   const cluster =
     request.cluster === undefined
       ? offer.clusters[0]
@@ -77,9 +87,17 @@ export function resolveCreate(
       message: `No such cluster; there is ${list(offer.clusters.map((one) => one.name))}.`,
     });
   const address =
-    cluster === undefined ? undefined : nameAddress(cluster, request.name, request.domain ?? null);
+    cluster === undefined
+      ? undefined
+      : nameAddress(cluster, request.name, request.domain ?? null, offer);
   if (address?.ok === false) errors.push(address.error);
-  if (errors.length > 0 || engine === undefined || cluster === undefined || !address?.ok)
+  if (
+    errors.length > 0 ||
+    engine === undefined ||
+    !options.ok ||
+    cluster === undefined ||
+    !address?.ok
+  )
     return { ok: false, errors };
   return {
     ok: true,
@@ -89,7 +107,9 @@ export function resolveCreate(
       chart: engine.chart,
       chartVersion: engine.version,
       plan: request.plan,
+      options: options.options,
       cluster: cluster.name,
+      placed: request.placed ?? request.cluster === undefined,
       domain: address.domain,
       host: address.host,
       url: address.url,
@@ -102,14 +122,40 @@ export type Standing = {
   readonly name: string;
   readonly type: string;
   readonly plan: string;
+  readonly options: StoreOptions;
   readonly cluster: string;
   readonly host: string;
   readonly domain: string | null;
   readonly url: string;
   readonly status: StoreStatus;
+  readonly chartVersion: string;
   readonly generation: number;
   readonly attempt: number;
+  readonly suspended: boolean;
+  /** Deleted, and kept until then. */
+  readonly purgeAt: Date | null;
+  readonly protected: boolean;
+  /** Its last commit; null: nothing of it was ever committed. */
+  readonly commitSha: string | null;
+  /** The newest commit of a person's that changed its files; null: they are as ours. */
+  readonly driftSha: string | null;
 };
+
+/** What of a store a change may set. */
+export type Settable = Pick<
+  Standing,
+  | 'chartVersion'
+  | 'plan'
+  | 'options'
+  | 'domain'
+  | 'host'
+  | 'url'
+  | 'generation'
+  | 'attempt'
+  | 'suspended'
+  | 'purgeAt'
+  | 'protected'
+>;
 
 export type Difference =
   | { readonly kind: 'same' }
@@ -123,110 +169,31 @@ export function compareWithStanding(standing: Standing, wanted: Settings): Diffe
       kind: 'leaving',
       message: `“${standing.name}” is being deleted; its name is free when that is done.`,
     };
-  const fields = ['type', 'plan', 'cluster', 'host'] as const;
+  if (standing.purgeAt !== null)
+    return {
+      kind: 'leaving',
+      message: `“${standing.name}” was deleted and is kept until ${writeMoment(standing.purgeAt)}: resume it, or purge it to have its name.`,
+    };
+  const fields = wanted.placed
+    ? (['type', 'plan', 'domain'] as const)
+    : (['type', 'plan', 'cluster', 'host'] as const);
   const field = fields.find((one) => standing[one] !== wanted[one]);
-  if (field === undefined) return { kind: 'same' };
+  if (field === undefined) {
+    const option = findDifference(standing.options, wanted.options);
+    return option === null
+      ? { kind: 'same' }
+      : {
+          kind: 'differs',
+          field: `options.${option}`,
+          message: `A store “${standing.name}” exists with another ${option}.`,
+        };
+  }
+  const isHost = field === 'host' || field === 'domain';
+  const there = isHost ? `host “${standing.host}”` : `${field} “${standing[field]}”`;
   return {
     kind: 'differs',
-    field: field === 'host' ? 'domain' : field,
-    message: `A store “${standing.name}” exists with ${field} “${standing[field]}”.`,
-  };
-}
-
-/** A change of an existing store, asked for. */
-export type Change =
-  | {
-      readonly kind: 'update';
-      readonly plan?: string | undefined;
-      /** null: back to the default host; undefined: as it is. */
-      readonly domain?: string | null | undefined;
-    }
-  | { readonly kind: 'retry' }
-  | { readonly kind: 'delete' };
-
-export type ChangeDecision =
-  | { readonly kind: 'unchanged' }
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'refused'; readonly message: string }
-  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
-  | {
-      readonly kind: 'change';
-      readonly operation: OperationKind;
-      readonly plan: string;
-      readonly domain: string | null;
-      readonly host: string;
-      readonly url: string;
-      readonly generation: number;
-      readonly attempt: number;
-    };
-
-/**
- * What a change makes of a store. Every update and retry is a new generation; only a retry is a new
- * attempt. A delete keeps the generation: nothing of the store is rendered anew.
- */
-export function decideChange(standing: Standing, change: Change, offer: Offer): ChangeDecision {
-  if (standing.status === 'deleted') return { kind: 'gone' };
-  if (standing.status === 'deleting')
-    return change.kind === 'delete'
-      ? { kind: 'unchanged' }
-      : { kind: 'refused', message: `“${standing.name}” is being deleted.` };
-  const { plan, domain, host, url, generation, attempt } = standing;
-  switch (change.kind) {
-    case 'delete':
-      return { kind: 'change', operation: 'delete', plan, domain, host, url, generation, attempt };
-    case 'retry':
-      return {
-        kind: 'change',
-        operation: 'retry',
-        plan,
-        domain,
-        host,
-        url,
-        generation: generation + 1,
-        attempt: attempt + 1,
-      };
-    case 'update':
-      return decideUpdate(standing, change, offer);
-  }
-}
-
-function decideUpdate(
-  standing: Standing,
-  change: Extract<Change, { kind: 'update' }>,
-  offer: Offer,
-): ChangeDecision {
-  const errors: FieldError[] = [];
-  const engine = offer.engines.find((one) => one.type === standing.type);
-  const cluster = offer.clusters.find((one) => one.name === standing.cluster);
-  const plan = change.plan ?? standing.plan;
-  if (change.plan !== undefined && engine?.plans.includes(plan) !== true)
-    errors.push(
-      engine === undefined
-        ? { field: 'plan', message: `Stores of type “${standing.type}” are no longer offered.` }
-        : unknownPlan(engine),
-    );
-  let address = { domain: standing.domain, host: standing.host, url: standing.url };
-  if (change.domain !== undefined) {
-    const named = cluster && nameAddress(cluster, standing.name, change.domain);
-    if (named === undefined)
-      errors.push({
-        field: 'domain',
-        message: `The cluster “${standing.cluster}” is not connected.`,
-      });
-    else if (named.ok) address = named;
-    else errors.push(named.error);
-  }
-  if (errors.length > 0) return { kind: 'invalid', errors };
-  if (plan === standing.plan && address.host === standing.host) return { kind: 'unchanged' };
-  return {
-    kind: 'change',
-    operation: 'update',
-    plan,
-    domain: address.domain,
-    host: address.host,
-    url: address.url,
-    generation: standing.generation + 1,
-    attempt: standing.attempt,
+    field: isHost ? 'domain' : field,
+    message: `A store “${standing.name}” exists with ${there}.`,
   };
 }
 
@@ -240,20 +207,26 @@ type Address =
   | { readonly ok: false; readonly error: FieldError };
 
 /**
- * A store's host and public origin. Names under the cluster's own domain are given by the platform:
+ * A store's host and public origin. Names under a cluster's own domain are given by the platform:
  * nobody takes a neighbour's, or the portal's, by calling it a custom domain.
  */
-export function nameAddress(cluster: Cluster, name: string, domain: string | null): Address {
+export function nameAddress(
+  cluster: Cluster,
+  name: string,
+  domain: string | null,
+  platform: Pick<Offer, 'clusters' | 'reservedHosts'>,
+): Address {
   const ordinary = `${name}.${cluster.baseDomain}`;
   const own = domain === ordinary ? null : domain;
-  if (own !== null && (own === cluster.baseDomain || own.endsWith(`.${cluster.baseDomain}`)))
-    return {
-      ok: false,
-      error: {
-        field: 'domain',
-        message: `Names under ${cluster.baseDomain} are given by the platform; this store’s is ${ordinary}.`,
-      },
-    };
+  const base = platform.clusters
+    .map(({ baseDomain }) => baseDomain)
+    .find((one) => own === one || own?.endsWith(`.${one}`) === true);
+  if (base !== undefined)
+    return refuseDomain(
+      `Names under ${base} are given by the platform; this store’s is ${ordinary}.`,
+    );
+  if (own !== null && platform.reservedHosts?.includes(own) === true)
+    return refuseDomain(`${own} is the platform’s own address.`);
   const host = own ?? ordinary;
   if (host.length > 253)
     return { ok: false, error: { field: 'name', message: `${host} is too long for a host name.` } };
@@ -262,7 +235,11 @@ export function nameAddress(cluster: Cluster, name: string, domain: string | nul
   return { ok: true, domain: own, host, url: `${cluster.scheme}://${host}${port}` };
 }
 
-function unknownPlan(engine: Engine): FieldError {
+function refuseDomain(message: string): Address {
+  return { ok: false, error: { field: 'domain', message } };
+}
+
+export function unknownPlan(engine: Engine): FieldError {
   return {
     field: 'plan',
     message: `No such plan for ${engine.type}; there is ${list(engine.plans)}.`,

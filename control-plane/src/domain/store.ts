@@ -5,6 +5,7 @@
  * another's.
  */
 import { createHash } from 'node:crypto';
+import type { StoreOptions } from './options.ts';
 
 export type StoreName = string & { readonly __brand: 'StoreName' };
 
@@ -23,10 +24,14 @@ export type StoreStatus = (typeof STORE_STATUSES)[number];
 /**
  * The steps a change walks, in order.
  * To be live: requested → committed → seen → syncing → setup → verifying → ready.
- * To be gone: requested → releasing → removing → purging → gone.
+ * To be suspended: requested → committed → seen → syncing → verifying → suspended.
+ * To be gone: requested → releasing → removing → purging → gone; a store whose data is kept for a
+ * time is retiring and kept first.
+ * Whatever waits for a pull request is in review before its commit.
  */
 export const APPLY_STAGES = [
   'requested',
+  'review',
   'committed',
   'seen',
   'syncing',
@@ -34,19 +39,106 @@ export const APPLY_STAGES = [
   'verifying',
   'ready',
 ] as const;
-export const DELETE_STAGES = ['requested', 'releasing', 'removing', 'purging', 'gone'] as const;
-export type Stage = (typeof APPLY_STAGES)[number] | (typeof DELETE_STAGES)[number];
+export const SUSPEND_STAGES = [
+  'requested',
+  'review',
+  'committed',
+  'seen',
+  'syncing',
+  'verifying',
+  'suspended',
+] as const;
+export const DELETE_STAGES = [
+  'requested',
+  'review',
+  'retiring',
+  'kept',
+  'releasing',
+  'removing',
+  'purging',
+  'gone',
+] as const;
+export type Stage =
+  (typeof APPLY_STAGES)[number] | (typeof SUSPEND_STAGES)[number] | (typeof DELETE_STAGES)[number];
 
-export const OPERATION_KINDS = ['create', 'update', 'retry', 'delete'] as const;
+/** Stages that not every change has: entered when they happen, never taken for granted. */
+export const OPTIONAL_STAGES: ReadonlySet<Stage> = new Set(['review', 'retiring', 'kept']);
+
+/** The steps that a store in this state walks. */
+export function listStagesOf(store: {
+  readonly status: StoreStatus;
+  readonly suspended: boolean;
+  /** When its data goes; null while nobody deleted it, or when nothing is kept. */
+  readonly purgeAt: Date | null;
+}): readonly Stage[] {
+  if (store.status === 'deleting' || store.status === 'deleted' || store.purgeAt !== null)
+    return DELETE_STAGES;
+  return store.suspended ? SUSPEND_STAGES : APPLY_STAGES;
+}
+
+/**
+ * Each takes its store over from what came before, but for protect: that one goes beside whatever
+ * is under way, and nothing of what runs depends on it.
+ */
+export const OPERATION_KINDS = [
+  'create',
+  'update',
+  'retry',
+  'upgrade',
+  'rollback',
+  'suspend',
+  'resume',
+  'repair',
+  'protect',
+  'delete',
+] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
-/** What one commit of an operation does: the `Action` trailer. A delete walks the last three. */
-export const ACTIONS = ['create', 'update', 'retry', 'release', 'remove', 'purge'] as const;
+/**
+ * What one commit of an operation does: the `Action` trailer. A delete walks release, remove and
+ * purge; where data is kept for a time it retires the store first.
+ */
+export const ACTIONS = [
+  'create',
+  'update',
+  'retry',
+  'upgrade',
+  'rollback',
+  'suspend',
+  'resume',
+  'repair',
+  'protect',
+  'retire',
+  'release',
+  'remove',
+  'purge',
+] as const;
 export type Action = (typeof ACTIONS)[number];
 
-/** queued: the writer's turn. waiting: the cluster's turn. The rest are ends. */
-export const OPERATION_STATES = ['queued', 'waiting', 'done', 'failed', 'superseded'] as const;
+/**
+ * queued: the writer's turn. held: a second operator's. review: its pull request is open. waiting:
+ * the cluster's turn. The rest are ends.
+ */
+export const OPERATION_STATES = [
+  'queued',
+  'held',
+  'review',
+  'waiting',
+  'done',
+  'failed',
+  'rejected',
+  'superseded',
+] as const;
 export type OperationState = (typeof OPERATION_STATES)[number];
+
+/** States of an operation whose change is not on the branch yet. */
+export const UNCOMMITTED_STATES = ['queued', 'held', 'review'] as const;
+/** States of an operation that has not come to its end. */
+export const OPEN_STATES = [...UNCOMMITTED_STATES, 'waiting'] as const;
+
+export function isUncommitted(state: OperationState): boolean {
+  return (UNCOMMITTED_STATES as readonly OperationState[]).includes(state);
+}
 
 /** Why a store is not as it should be, in words. `code` is stable; `hint` says what to do next. */
 export type StoreProblem = {
@@ -67,6 +159,7 @@ export type StoreSpec = {
   readonly plan: string;
   /** The plan its volumes were sized by when it was made: storage does not follow a plan change. */
   readonly storagePlan: string;
+  readonly options: StoreOptions;
   readonly cluster: string;
   /** Host name only, lower case. */
   readonly host: string;
@@ -76,7 +169,23 @@ export type StoreSpec = {
   readonly generation: number;
   /** Rises with Retry only: fresh web pods. */
   readonly attempt: number;
+  /** Nothing of it runs; its data stays. */
+  readonly suspended: boolean;
+  /** A deleted store's data is kept until then, as RFC 3339; null: nobody deleted it. */
+  readonly purgeAt: string | null;
+  /** It cannot be deleted until this is taken back. */
+  readonly protected: boolean;
 };
+
+/** What a spec on record may lack: it was written before there was such a thing. */
+const LATER_FIELDS = { suspended: false, purgeAt: null, protected: false } as const;
+export type RecordedSpec = Omit<StoreSpec, keyof typeof LATER_FIELDS> &
+  Partial<Pick<StoreSpec, keyof typeof LATER_FIELDS>>;
+
+/** A spec as it was recorded, whole. */
+export function completeSpec(recorded: RecordedSpec): StoreSpec {
+  return { ...LATER_FIELDS, ...recorded };
+}
 
 export function nameApplication(tenantId: string, name: string): string {
   return `${tenantId}-${name}`;

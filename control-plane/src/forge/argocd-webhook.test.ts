@@ -17,7 +17,7 @@ type Payload = {
 
 let server: Server;
 let settings: WebhookSettings;
-let answer: { status: number; body: string } | null;
+let answer: { status: number; body: string; isEndless?: true } | null;
 let payloads: Payload[];
 let headers: Record<string, unknown>[];
 
@@ -31,7 +31,9 @@ beforeEach(async () => {
       const signature = createHmac('sha256', 's3cret').update(body).digest('hex');
       expect(request.headers['x-hub-signature-256']).toBe(`sha256=${signature}`);
       payloads.push(JSON.parse(body.toString('utf8')) as Payload);
-      if (answer !== null) response.writeHead(answer.status).end(answer.body);
+      if (answer === null) return;
+      response.writeHead(answer.status).write(answer.body);
+      if (answer.isEndless !== true) response.end();
     });
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -136,6 +138,16 @@ test('a commit too large for a payload is told of without before and after', asy
 test('a push whose paths are not known lets Argo CD look at everything', async () => {
   await relayPush(settings, { before: sha(1), after: sha(2), commits: [] });
   expect(payloads).toMatchObject([{ before: '', after: sha(2), commits: [] }]);
+});
+
+test('of a refusal without end only the start is read', async () => {
+  answer = { status: 500, body: 'x'.repeat(1_000), isEndless: true };
+  const push = { before: sha(1), after: sha(2), commits: [] };
+  expect(await relayPush(settings, push)).toEqual({
+    kind: 'refused',
+    status: 500,
+    reason: 'x'.repeat(300),
+  });
 });
 
 test('a refusal is returned with what Argo CD said', async () => {

@@ -20,6 +20,8 @@ export type WebhookSettings = {
   readonly repositoryUrl: string;
   readonly branch: string;
   readonly timeoutMs?: number;
+  /** Gives a call up when it ends. */
+  readonly signal?: AbortSignal;
   /** Argo CD's own limit is 50 MB unless set lower. */
   readonly maxPayloadBytes?: number;
 };
@@ -80,14 +82,28 @@ async function sendPayload(
     },
     body,
     redirect: 'error',
-    signal: AbortSignal.timeout(settings.timeoutMs ?? TIMEOUT_MS),
+    signal: AbortSignal.any([
+      AbortSignal.timeout(settings.timeoutMs ?? TIMEOUT_MS),
+      ...(settings.signal === undefined ? [] : [settings.signal]),
+    ]),
   });
   if (response.ok) {
     await response.body?.cancel();
     return null;
   }
-  const reason = (await response.text()).trim().slice(0, 300);
-  return { kind: 'refused', status: response.status, reason };
+  return { kind: 'refused', status: response.status, reason: await readStart(response, 300) };
+}
+
+/** How a text begins; the rest is not waited for. */
+async function readStart({ body }: Response, most: number): Promise<string> {
+  if (body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of body) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true });
+    if (text.length >= most) break;
+  }
+  return text.trim().slice(0, most);
 }
 
 /** The fields of GitHub's push event that Argo CD reads. */

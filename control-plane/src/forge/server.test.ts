@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { request as sendRequest } from 'node:http';
 import type { ClientRequest } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -19,6 +20,7 @@ import {
   encodeTreeEntry,
   FILE_MODE,
   hashObject,
+  ZERO_OID,
 } from '../git/objects.ts';
 import type { GitObject } from '../git/objects.ts';
 import { encodePack } from '../git/pack.ts';
@@ -82,11 +84,11 @@ async function awaitOutcome(request: ClientRequest): Promise<'answered' | 'refus
 }
 
 /** Processes that work in the forge's folder. */
-function listGitProcesses(): string[] {
+function listGitProcesses(test: TestForge = server): string[] {
   return readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
     try {
-      return readlinkSync(`/proc/${name}/cwd`).startsWith(server.forge.repositoryDir);
+      return readlinkSync(`/proc/${name}/cwd`).startsWith(test.forge.repositoryDir);
     } catch {
       return false;
     }
@@ -126,6 +128,46 @@ describe('native git', () => {
       'hasDotgit',
     );
     expect(server.git(['rev-list', '--count', 'main']).trim()).toBe('2');
+  });
+
+  test('may push branches under review and the main branch, nothing else', async () => {
+    await push(server, file('a'));
+    const work = join(server.dir, 'work');
+    const address = addressOf(server.forge.remote);
+    await callNativeGit('clone', '--quiet', '--depth=1', address, work);
+    await callNativeGit('-C', work, 'commit', '--quiet', '--allow-empty', '-m', 'By a person');
+    const send = (...refs: string[]) => callNativeGit('-C', work, 'push', address, ...refs);
+    await send('HEAD:refs/heads/store/tea/op_1', 'HEAD:main');
+    await send('HEAD~1:refs/heads/store/tea/op_2');
+    for (const refs of [
+      ['HEAD:refs/heads/other'],
+      ['HEAD:refs/tags/v1'],
+      ['HEAD:refs/heads/store/tea/op_3', 'HEAD:refs/heads/other'],
+    ])
+      await expect(send(...refs)).rejects.toThrow('only the main branch');
+    await expect(send('--force', 'HEAD~1:refs/heads/store/tea/op_1')).rejects.toThrow(
+      'non-fast-forward',
+    );
+    await expect(send(':refs/heads/store/tea/op_1')).rejects.toThrow('deletion prohibited');
+    const refs = server.git(['for-each-ref', '--format=%(refname:lstrip=2)']).trim().split('\n');
+    expect(refs).toEqual(['main', 'store/tea/op_1', 'store/tea/op_2']);
+  });
+
+  test('a push that says nothing a server could read is refused', async () => {
+    const send = (body: string, headers: Record<string, string> = {}) =>
+      ask('/shopyard.git/git-receive-pack', {
+        method: 'POST',
+        headers: {
+          ...WRITE,
+          'content-type': 'application/x-git-receive-pack-request',
+          ...headers,
+        },
+        body,
+      });
+    expect((await send('no packets')).status).toBe(400);
+    expect((await send('0008oids0000')).status).toBe(400);
+    expect((await send('0000', { 'content-encoding': 'gzip' })).status).toBe(400);
+    expect((await send('0000')).status).toBe(200);
   });
 
   test('pushes are told of, with the new tip, failed ones are not', async () => {
@@ -342,8 +384,40 @@ describe('our writer’s push, taken without receive-pack', () => {
     const objects = [...makeCommit({ x: blob }, tip), blob];
     await expectUntouched(send({ after: blob.oid, objects }), /non-fast-forward/);
     const other = await send({ ref: 'refs/heads/../../config', after: nameOf(objects), objects });
-    expect(other).toMatchObject({ kind: 'rejected', reason: 'funny refname' });
+    expect(other).toMatchObject({
+      kind: 'rejected',
+      reason: 'only the main branch and branches under review are kept here',
+    });
     expect(server.git(['rev-parse', 'main']).trim()).toBe(tip);
+  });
+
+  test('makes, rewrites and removes a branch under review, by compare-and-swap', async () => {
+    const ref = 'refs/heads/store/tea/op_1';
+    const blob = encodeBlob('x');
+    const first = [...makeCommit({ x: blob }, tip), blob];
+    expect(await send({ ref, before: ZERO_OID, after: nameOf(first), objects: first })).toEqual({
+      kind: 'accepted',
+    });
+    await push(server, file('b'));
+    const second = [...makeCommit({ y: blob }, server.git(['rev-parse', 'main']).trim()), blob];
+    const rewrite = { ref, before: nameOf(first), after: nameOf(second), objects: second };
+    expect(await send(rewrite)).toEqual({ kind: 'accepted' });
+    expect(await send(rewrite)).toMatchObject({ kind: 'rejected', reason: 'failed to update ref' });
+    expect(server.git(['show', `${ref}:y`])).toBe('x');
+    const remove = async (before: string) =>
+      await createTransport(server.forge.remote).push({
+        ...{ ref, before, after: ZERO_OID, pack: Buffer.alloc(0) },
+      });
+    expect(await remove(nameOf(first))).toMatchObject({ kind: 'rejected' });
+    expect(await remove(nameOf(second))).toEqual({ kind: 'accepted' });
+    expect(server.git(['for-each-ref', 'refs/heads/store/'])).toBe('');
+    expect(await remove(nameOf(second))).toMatchObject({ kind: 'rejected' });
+    expect(
+      await createTransport(server.forge.remote).push({
+        ...{ ref: 'refs/heads/main', before: tip, after: ZERO_OID, pack: Buffer.alloc(0) },
+      }),
+    ).toMatchObject({ kind: 'rejected', reason: 'deletion prohibited' });
+    expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
   });
 
   test('is read to its end though its pack is refused at once', async () => {
@@ -429,20 +503,31 @@ describe('starting and stopping', () => {
   });
 
   test('stop lets a running push end and leaves no process', async () => {
-    await push(server, file('a'));
+    await using patient = await startTestForge({ limits: { stopTimeoutMs: 60_000 } });
+    await push(patient, file('a'));
     writeFileSync(
-      join(server.forge.repositoryDir, 'hooks', 'pre-receive'),
+      join(patient.forge.repositoryDir, 'hooks', 'pre-receive'),
       '#!/bin/sh\nsleep 1\n',
       { mode: 0o755 },
     );
-    const branch = await server.open();
+    const branch = await patient.open();
     const batch = branch.begin();
     await batch.commit([file('b')], META);
     const pushed = batch.push();
-    await expect.poll(() => listGitProcesses().length).toBeGreaterThan(0);
-    await server.forge.stop();
-    expect(listGitProcesses()).toEqual([]);
+    await expect.poll(() => listGitProcesses(patient).length).toBeGreaterThan(0);
+    await patient.forge.stop();
+    expect(listGitProcesses(patient)).toEqual([]);
     expect(await pushed).toMatchObject({ kind: 'pushed' });
+  });
+
+  test('stop waits for nobody who has a connection at hand, as Argo CD does', async () => {
+    await push(server, file('a')); // over a connection that is kept
+    const { port } = new URL(server.forge.remote.url);
+    const silent = connect(Number(port), '127.0.0.1');
+    silent.on('error', () => undefined);
+    await once(silent, 'connect');
+    await server.forge.stop();
+    expect(server.warnings).toEqual([]);
   });
 
   test('locks that a killed push left are removed, those of a living one are not', async () => {

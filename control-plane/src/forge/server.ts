@@ -2,8 +2,9 @@
  * The embedded forge's server: one bare repository over smart HTTP by `git http-backend`, with a
  * user who may read and one who may write.
  *
- * The repository is the source of truth, so pushes are checked (`fsckObjects`), never rewind or
- * delete a branch, and are on disk before they are acknowledged. Requests are streamed both ways,
+ * The repository is the source of truth, so pushes are checked (`fsckObjects`), name no branch but
+ * the one that Argo CD follows and those under review, never rewind or delete the first, and are on
+ * disk before they are acknowledged. Requests are streamed both ways,
  * bounded in size, number and time. git runs without a shell and without anybody's configuration.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
@@ -15,6 +16,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
+import { prepareClosing, type Closing } from '../closing.ts';
 import { describeError, PlatformError } from '../errors.ts';
 import { isOid } from '../git/objects.ts';
 import type { CommitSha, RemoteSettings } from '../git/types.ts';
@@ -22,7 +24,15 @@ import { runGit } from './git-command.ts';
 import { GitProcesses } from './git-processes.ts';
 import { serveByBackend } from './http-backend.ts';
 import { RepositoryMaintenance } from './maintenance.ts';
-import { hasHooks, NO_HEAD, readPushHead, receivePush } from './receive.ts';
+import {
+  findOwnUpdate,
+  hasHooks,
+  isOpenRef,
+  NO_HEAD,
+  readPushHead,
+  receivePush,
+  refuseRefs,
+} from './receive.ts';
 import { removeStaleLocks } from './stale-locks.ts';
 import type { PushNotice } from './types.ts';
 
@@ -83,7 +93,7 @@ const DEFAULT_LIMITS: ForgeLimits = {
   maxRequestBytes: 256 * 1024 * 1024,
   maxRequests: 32,
   requestTimeoutMs: 120_000,
-  stopTimeoutMs: 10_000,
+  stopTimeoutMs: 1_500,
 };
 
 /** Settings of the repository, written at each start so that an upgrade reaches old ones. */
@@ -119,7 +129,7 @@ export class ForgeServer {
   readonly #running = new Set<Promise<void>>();
   readonly #processes: GitProcesses;
   readonly #maintenance: RepositoryMaintenance;
-  #server: Server | null = null;
+  #closing: Closing | null = null;
   #port: number;
   #lastTip: CommitSha | null = null;
   #isStopping = false;
@@ -150,8 +160,9 @@ export class ForgeServer {
     server.requestTimeout = this.#limits.requestTimeoutMs;
     server.headersTimeout = 30_000;
     server.keepAliveTimeout = 30_000;
+    const closing = prepareClosing(server);
     await listen(server, this.#options.host, this.#port);
-    this.#server = server;
+    this.#closing = closing;
     const address = server.address();
     if (address !== null && typeof address === 'object') this.#port = address.port;
     this.#isStopping = false;
@@ -159,21 +170,15 @@ export class ForgeServer {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
-    const server = this.#server;
-    this.#server = null;
-    const closed = new Promise<void>((done) => {
-      if (server === null) done();
-      else server.close(() => done());
-    });
-    server?.closeIdleConnections();
+    const closing = this.#closing;
+    this.#closing = null;
+    const { stopTimeoutMs } = this.#limits;
     const deadline = setTimeout(() => {
       this.#log.warn('git requests did not end in time and are cut off');
       this.#processes.endAll();
-      server?.closeAllConnections();
-    }, this.#limits.stopTimeoutMs);
-    await Promise.all(this.#running);
-    server?.closeIdleConnections();
-    await closed;
+    }, stopTimeoutMs);
+    // A push that has arrived whole goes on when its client has left.
+    await Promise.all([closing?.close(stopTimeoutMs), ...this.#running]);
     clearTimeout(deadline);
     await this.#maintenance.stop();
   }
@@ -278,9 +283,19 @@ export class ForgeServer {
         if (!request.complete) body.destroy();
       });
       cut.signal.addEventListener('abort', () => body.destroy());
-      const { update } = head;
-      const isOurs = update?.ref === `refs/heads/${this.#options.branch}`;
-      if (isOurs && !(await hasHooks(this.#repository))) {
+      const { branch } = this.#options;
+      if (head.updates === null) {
+        if (!response.headersSent) refuse(response, 400, 'This push cannot be read.');
+        return;
+      }
+      if (!head.updates.every(({ ref }) => isOpenRef(ref, branch))) {
+        body.resume();
+        if (!body.closed) await once(body, 'close');
+        sendReport(response, refuseRefs(head.updates));
+        return;
+      }
+      const update = findOwnUpdate(head, branch, { hasHooks: await hasHooks(this.#repository) });
+      if (update !== null) {
         const { signal } = cut;
         const job = { repository: this.#repository, update, head, body, signal };
         sendReport(response, await receivePush(this.#processes, job));

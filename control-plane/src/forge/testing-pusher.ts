@@ -1,11 +1,11 @@
 /** A process that serves the forge and pushes to it until it is killed. */
 import { join } from 'node:path';
 import { openBranch } from '../git/branch.ts';
-import { EmbeddedForge } from './embedded.ts';
+import { EmbeddedServer } from './embedded-server.ts';
 import { META } from './testing.ts';
 
 const { PUSHER_DIR = '', PUSHER_ROUND = '' } = process.env;
-const forge = new EmbeddedForge({
+const forge = new EmbeddedServer({
   dir: join(PUSHER_DIR, 'forge'),
   host: '127.0.0.1',
   port: 0,

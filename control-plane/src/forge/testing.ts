@@ -214,8 +214,8 @@ export function createRandom(seed: number): (below: number) => number {
   };
 }
 
-/** The seed of this run: given by SHOPYARD_TEST_SEED, or new. */
+/** The seed of this run: given by SHOPYARD_FAULT_SEED, or new. */
 export function chooseSeed(): number {
-  const given = process.env['SHOPYARD_TEST_SEED'];
+  const given = process.env['SHOPYARD_FAULT_SEED'];
   return given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
 }

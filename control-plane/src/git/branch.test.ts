@@ -1,6 +1,4 @@
 /** The branch against a real repository behind the embedded forge, judged by native git. */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,6 +12,7 @@ import {
 } from '../forge/testing.ts';
 import type { TestForge } from '../forge/testing.ts';
 import { openBranch } from './branch.ts';
+import { hashObject } from './objects.ts';
 import type { Branch, CommitSha, FileChange } from './types.ts';
 
 let server: TestForge;
@@ -41,6 +40,10 @@ function file(path: string, content: string | null = `${path}\n`): FileChange {
 async function readText(branch: Branch, path: string): Promise<string | null> {
   const bytes = await branch.tree.read(path);
   return bytes === null ? null : Buffer.from(bytes).toString('utf8');
+}
+
+function blobOf(content: string): string {
+  return hashObject('blob', Buffer.from(content));
 }
 
 function expectSound(): void {
@@ -72,6 +75,28 @@ describe('commits', () => {
     expectSound();
   });
 
+  test('are sent when whoever holds the lease says so, after the forge’s turn has come', async () => {
+    const order: string[] = [];
+    const remote = {
+      ...server.forge.remote,
+      admitPush: () => {
+        order.push('turn');
+        return Promise.resolve();
+      },
+    };
+    const branch = await server.open('permitted', remote);
+    const batch = branch.begin();
+    await batch.commit([file('a/x.yaml')], META);
+    const refuse = () => {
+      order.push('lease');
+      return Promise.reject(new Error('the lease is another’s'));
+    };
+    await expect(batch.push(refuse)).rejects.toThrow('another’s');
+    expect(order).toEqual(['turn', 'lease']);
+    expect(await branch.readHead('main')).toBeNull();
+    expect((await batch.push(() => Promise.resolve())).kind).toBe('pushed');
+  });
+
   test('that change nothing are not made', async () => {
     const branch = await server.open();
     await push(branch, [file('a/x.yaml')]);
@@ -81,6 +106,15 @@ describe('commits', () => {
       kind: 'unchanged',
     });
     expect(await batch.push()).toEqual({ kind: 'nothing' });
+  });
+
+  test('that change nothing are nothing only while the remote is where we believe it', async () => {
+    const branch = await server.open();
+    await push(branch, [file('a/x.yaml')]);
+    const batch = branch.begin();
+    await push(await server.open(), [file('a/y.yaml')]);
+    expect(await batch.commit([file('a/y.yaml', null)], META)).toEqual({ kind: 'unchanged' });
+    expect(await batch.push()).toEqual({ kind: 'moved' });
   });
 
   test('can undo each other inside one batch', async () => {
@@ -314,35 +348,24 @@ describe('a push', () => {
     expect(String(error)).toContain('Changes must come by pull request');
   });
 
-  test('of eight processes at once loses nothing (reliability 3)', async () => {
+  test('goes with the password of now, and waits until the forge takes it', async () => {
     await push(await server.open(), [file('seed')]);
-    const writers = Array.from({ length: 8 }, (_, index) =>
-      fork(new URL('testing-writer.ts', import.meta.url), {
-        env: {
-          ...process.env,
-          WRITER_REMOTE: JSON.stringify(server.forge.remote),
-          WRITER_DIR: join(server.dir, `writer-${String(index)}`),
-          WRITER_NAME: `w${String(index)}`,
-          WRITER_COMMITS: '5',
-        },
-      }),
-    );
-    const acknowledged: string[] = [];
-    await Promise.all(
-      writers.map(async (writer) => {
-        writer.on('message', (sha) => acknowledged.push(sha as string));
-        const [code] = (await once(writer, 'exit')) as [number | null];
-        expect(code).toBe(0);
-      }),
-    );
-    expect(acknowledged).toHaveLength(40);
-    const chain = server.git(['rev-list', '--first-parent', 'main']).trim().split('\n');
-    expect(chain).toHaveLength(41);
-    expect(chain).toEqual(expect.arrayContaining(acknowledged));
-    expect(server.git(['ls-tree', '-r', '--name-only', 'main']).trim().split('\n')).toHaveLength(
-      41,
-    );
-    expectSound();
+    const asked: string[] = [];
+    const branch = await server.open(undefined, {
+      ...server.forge.remote,
+      password: 'expired',
+      renew: () => {
+        asked.push('password');
+        return Promise.resolve(server.forge.remote.password);
+      },
+      admitPush: () => {
+        asked.push('push');
+        return Promise.resolve();
+      },
+    });
+    asked.length = 0;
+    await push(branch, [file('a')]);
+    expect(asked).toEqual(['push', 'password']);
   });
 });
 
@@ -418,7 +441,13 @@ describe('refresh', () => {
       kind: 'ok',
       commits: [
         { sha: ours, parent: start, changedPaths: ['b'] },
-        { sha: first, parent: ours, changedPaths: ['a/x', 'a/y'] },
+        {
+          ...{ sha: first, parent: ours, changedPaths: ['a/x', 'a/y'] },
+          changes: [
+            { path: 'a/x', before: blobOf('a/x\n'), after: blobOf('changed') },
+            { path: 'a/y', before: blobOf('a/y\n'), after: null },
+          ],
+        },
         { sha: second, parent: first, changedPaths: ['c/d/e'], message: 'Add by hand\n' },
       ],
     });
@@ -467,7 +496,14 @@ describe('refresh', () => {
     const start = await push(branch, [file('a')]);
     const lost = await push(branch, [file('b')]);
     const forced = commitNatively(server, { c: 'c' }, { parents: [start] });
-    expect(await branch.refresh(lost)).toEqual({ kind: 'rewritten', tip: forced });
+    expect(await branch.refresh(lost)).toEqual({
+      kind: 'rewritten',
+      tip: forced,
+      changes: [
+        { path: 'b', before: blobOf('b\n'), after: null },
+        { path: 'c', before: null, after: blobOf('c') },
+      ],
+    });
     expect(branch.tip).toBe(forced);
     expect(await branch.tree.exists('b')).toBe(false);
     expect(await branch.refresh(start)).toMatchObject({ kind: 'ok', commits: [{ sha: forced }] });
@@ -540,6 +576,30 @@ describe('a remote that misbehaves (reliability 9)', () => {
       ).rejects.toMatchObject({ code: 'remote_invalid' });
     },
   );
+});
+
+test('a clone that fetched often is made anew, and nothing is missed', async () => {
+  const dir = join(server.dir, 'worn');
+  await push(await server.open(), [file('kept/a.yaml')]);
+  const branch = await openBranch({ remote: server.forge.remote, dir, mostPacks: 3 });
+  const countPacks = () =>
+    readdirSync(join(dir, 'objects/pack')).filter((name) => name.endsWith('.pack')).length;
+  for (let count = 1; count <= 10; count += 1) {
+    const since = branch.tip;
+    const sha = commitNatively(server, { 'theirs.yaml': `${String(count)}\n` });
+    expect(await branch.refresh(since)).toMatchObject({
+      kind: 'ok',
+      commits: [{ sha, parent: since, changedPaths: ['theirs.yaml'] }],
+    });
+    expect(countPacks()).toBeLessThanOrEqual(3);
+    expect(await readText(branch, 'theirs.yaml')).toBe(`${String(count)}\n`);
+  }
+  expect(await readText(branch, 'kept/a.yaml')).toBe('kept/a.yaml\n');
+  const before = branch.tip;
+  const ours = await push(branch, [file('ours.yaml')]);
+  const theirs = commitNatively(server, { 'theirs.yaml': 'last\n' });
+  const result = await branch.refresh(before);
+  expect(result.kind === 'ok' && result.commits.map(({ sha }) => sha)).toEqual([ours, theirs]);
 });
 
 describe('a damaged clone (reliability 2)', () => {

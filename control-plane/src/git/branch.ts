@@ -12,8 +12,15 @@ import { encodeCommit, normalizeMessage, ZERO_OID } from './objects.ts';
 import type { GitObject } from './objects.ts';
 import { encodePack } from './pack.ts';
 import { createTransport } from './transport.ts';
-import type { Transport, TransportLimits } from './transport.ts';
-import { changeTree, createEmptyFolder, createTreeReader, diffTrees, Folder } from './tree.ts';
+import type { PushReport, Transport, TransportLimits } from './transport.ts';
+import {
+  changeTree,
+  compareTrees,
+  createEmptyFolder,
+  createTreeReader,
+  diffTrees,
+  Folder,
+} from './tree.ts';
 import type { ObjectSource } from './tree.ts';
 import type {
   Batch,
@@ -23,6 +30,7 @@ import type {
   CommitResult,
   CommitSha,
   FileChange,
+  PathChange,
   PushResult,
   RefreshResult,
   RemoteSettings,
@@ -42,6 +50,8 @@ export type BranchOptions = {
   readonly dir: string;
   readonly signal?: AbortSignal;
   readonly limits?: Partial<TransportLimits>;
+  /** Packs that the clone may hold before it is made anew; default some hundreds. */
+  readonly mostPacks?: number;
 };
 
 /** Opens a branch and reads its tip. Throws PlatformError when the remote cannot be read. */
@@ -51,7 +61,7 @@ export async function openBranch(options: BranchOptions): Promise<Branch> {
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   const clone = await Clone.open(options.dir, options.remote, transport);
-  const branch = new RemoteBranch(options.remote.branch, transport, clone);
+  const branch = new RemoteBranch(options.remote.branch, transport, clone, options.mostPacks);
   await branch.refresh(null);
   return branch;
 }
@@ -61,11 +71,13 @@ type OwnCommit = { readonly record: CommitRecord; readonly root: string };
 
 class RemoteBranch implements Branch {
   readonly tree: TreeReader;
+  readonly name: string;
   readonly ref: string;
   readonly transport: Transport;
   /** Reads through memory and clone, and repairs the clone when it is damaged. */
   readonly source: ObjectSource;
   readonly #clone: Clone;
+  readonly #mostPacks: number | undefined;
   #tip: CommitSha | null = null;
   #root: Folder = createEmptyFolder();
   #repair: Promise<void> | null = null;
@@ -73,10 +85,12 @@ class RemoteBranch implements Branch {
   readonly #ownBlobs = new Map<string, Buffer>();
   #pushedSinceFetch = 0;
 
-  constructor(branch: string, transport: Transport, clone: Clone) {
+  constructor(branch: string, transport: Transport, clone: Clone, mostPacks?: number) {
+    this.name = branch;
     this.ref = `refs/heads/${branch}`;
     this.transport = transport;
     this.#clone = clone;
+    this.#mostPacks = mostPacks;
     this.source = { read: (type, oid) => this.#readRepairing(type, oid) };
     this.tree = createTreeReader(() => this.#root, this.source);
   }
@@ -122,9 +136,37 @@ class RemoteBranch implements Branch {
     }
     if (tip === this.#tip && this.#pushedSinceFetch >= CLONE_LAG) await this.#catchUp();
     const links = since === null ? [] : await this.#findLinks(tip, since);
-    const commits = links === null ? null : await this.#describe(links);
+    const result: RefreshResult =
+      links !== null
+        ? { kind: 'ok', commits: await this.#describe(links) }
+        : { kind: 'rewritten', tip, changes: await this.#compareLost(since, tip) };
     await this.#moveTo(tip);
-    return commits === null ? { kind: 'rewritten', tip } : { kind: 'ok', commits };
+    await this.#renewClone();
+    return result;
+  }
+
+  /** Throws an overgrown clone away; what our tree still reads of it comes back with the tip. */
+  async #renewClone(): Promise<void> {
+    if (this.#tip === null || !(await this.#clone.isWorn(this.#mostPacks))) return;
+    await this.#repairClone();
+    this.#ownBlobs.clear();
+    this.#pushedSinceFetch = 0;
+  }
+
+  /** What another history has other than the one that was lost; null: that one is not at hand. */
+  async #compareLost(
+    since: CommitSha | null,
+    tip: CommitSha,
+  ): Promise<readonly PathChange[] | null> {
+    if (since === null) return null;
+    let lost: Folder;
+    const own = this.#own.get(since);
+    if (since === this.#tip) lost = this.#root;
+    else if (own !== undefined) lost = new Folder(own.root);
+    else if (await this.#clone.has(since))
+      lost = new Folder((await this.#clone.readCommit(since)).tree);
+    else return null;
+    return compareTrees(lost, new Folder((await this.#clone.readCommit(tip)).tree), this.#cached);
   }
 
   /** Fetches our own pushes into the clone and lets go of their content in memory. */
@@ -241,8 +283,11 @@ class RemoteBranch implements Branch {
       else if (before?.sha === parent) from = before.root;
       else from = new Folder((await this.#clone.readCommit(parent)).tree);
       const root = new Folder(commit.tree);
-      const changedPaths = await diffTrees(from, root, this.#cached);
-      commits.push({ sha, parent, message: commit.message, author: commit.author, changedPaths });
+      const changes = await compareTrees(from, root, this.#cached);
+      const changedPaths = changes.map(({ path }) => path);
+      const { message, author } = commit;
+      const otherParents = commit.parents.filter((one) => one !== parent);
+      commits.push({ sha, parent, otherParents, message, author, changedPaths, changes });
       before = { sha, root };
     }
     return commits;
@@ -266,8 +311,8 @@ class RemoteBranch implements Branch {
     this.#root = batch.root;
   }
 
-  async readRemoteTip(): Promise<CommitSha | null> {
-    return await this.#clone.readRemoteTip();
+  async readHead(name: string): Promise<CommitSha | null> {
+    return await this.#clone.readRemoteTip(name);
   }
 
   /** Memory, then the clone; throws CloneDamaged. */
@@ -369,20 +414,19 @@ class MemoryBatch implements Batch {
       this.#objects.get(oid)?.content ?? (await this.#branch.source.read(type, oid)),
   };
 
-  async push(): Promise<PushResult> {
+  async push(permit?: () => Promise<void>): Promise<PushResult> {
     this.#refuseClosed();
     const after = this.#tip;
-    if (after === null || after === this.#base) return { kind: 'nothing' };
     if (this.#branch.tip !== this.#base) return { kind: 'moved' };
-    const report = await this.#branch.transport.push({
-      ref: this.#branch.ref,
-      before: this.#base ?? ZERO_OID,
-      after,
-      pack: encodePack(this.#objects.values()),
-    });
+    // That nothing is to be done is said of the tip as well: the remote may have another by now.
+    if (after === null || after === this.#base)
+      return (await this.#branch.readHead(this.#branch.name)) === this.#base
+        ? { kind: 'nothing' }
+        : { kind: 'moved' };
+    const report = await this.#send(this.#branch.ref, this.#base, after, permit);
     if (report.kind === 'rejected') {
-      if ((await this.#branch.readRemoteTip()) !== this.#base) return { kind: 'moved' };
-      throw describeRejection(report.reason, report.messages);
+      if ((await this.#branch.readHead(this.#branch.name)) !== this.#base) return { kind: 'moved' };
+      throw describeRejection(report);
     }
     this.#isClosed = true;
     this.#branch.accept({
@@ -394,13 +438,39 @@ class MemoryBatch implements Batch {
     return { kind: 'pushed', before: this.#base, after };
   }
 
+  async pushTo(name: string, before: CommitSha | null): Promise<PushResult> {
+    this.#refuseClosed();
+    const after = this.#tip;
+    if (after === null || after === this.#base) return { kind: 'nothing' };
+    const report = await this.#send(`refs/heads/${name}`, before, after);
+    if (report.kind === 'rejected') {
+      if ((await this.#branch.readHead(name)) !== before) return { kind: 'moved' };
+      throw describeRejection(report);
+    }
+    this.#isClosed = true;
+    return { kind: 'pushed', before, after };
+  }
+
+  #send(
+    ref: string,
+    before: CommitSha | null,
+    after: CommitSha,
+    permit?: () => Promise<void>,
+  ): Promise<PushReport> {
+    const pack = encodePack(this.#objects.values());
+    return this.#branch.transport.push({ ref, before: before ?? ZERO_OID, after, pack }, permit);
+  }
+
   #refuseClosed(): void {
     if (this.#isClosed) throw new Error('this batch has been pushed: begin another');
   }
 }
 
 /** The tip did not move, so it is a lock held for a moment, a broken transfer, or a rule. */
-function describeRejection(reason: string, messages: string): PlatformError {
+export function describeRejection({
+  reason,
+  messages,
+}: Extract<PushReport, { kind: 'rejected' }>): PlatformError {
   const isTransient = /lock|failed to update ref|unpack|try again|timed? ?out|temporar/i.test(
     reason,
   );

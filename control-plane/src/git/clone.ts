@@ -3,11 +3,11 @@
  *
  * Nothing in it is believed: every object is hashed again as it is read. What is missing or damaged
  * throws CloneDamaged; the owner then makes the clone anew from the remote. It may be deleted at any
- * time. It starts with one commit and deepens when somebody asks for older ones. One process per
- * folder.
+ * time. It starts with one commit and deepens when somebody asks for older ones. Each fetch adds a
+ * pack: when there are many, its owner makes it anew. One process per folder.
  */
 import fs from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import git from 'isomorphic-git';
 import type { ReadObjectResult } from 'isomorphic-git';
@@ -23,6 +23,12 @@ export class CloneDamaged extends Error {
 }
 
 const ORIGIN_FILE = 'shopyard-origin.json';
+
+/**
+ * Packs a clone may hold. Each fetch leaves one, which isomorphic-git reads, remembers and searches
+ * for every object from then on; nothing collects them.
+ */
+const MOST_PACKS = 200;
 
 export class Clone {
   readonly #dir: string;
@@ -56,13 +62,19 @@ export class Clone {
     await writeFile(join(this.#dir, ORIGIN_FILE), this.#describeOrigin());
   }
 
+  /** Whether it is time to make it anew. */
+  async isWorn(most = MOST_PACKS): Promise<boolean> {
+    const files = await readdir(join(this.#dir, 'objects/pack')).catch(() => []);
+    return files.filter((name) => name.endsWith('.pack')).length > most;
+  }
+
   #describeOrigin(): string {
     return JSON.stringify({ url: this.#transport.url, branch: this.#remote.branch });
   }
 
-  /** The branch's tip on the remote now; null when the branch does not exist. */
-  async readRemoteTip(): Promise<CommitSha | null> {
-    const ref = `refs/heads/${this.#remote.branch}`;
+  /** A branch's tip on the remote now, of ours without a name; null when it does not exist. */
+  async readRemoteTip(branch = this.#remote.branch): Promise<CommitSha | null> {
+    const ref = `refs/heads/${branch}`;
     const refs = await translateErrors(() =>
       git.listServerRefs({
         http: this.#transport.http,
@@ -80,19 +92,21 @@ export class Clone {
    * commits from the tip; without it everything newer than what is here comes.
    */
   async fetch(depth?: number): Promise<CommitSha | null> {
-    const result = await translateErrors(() =>
-      git.fetch({
-        fs,
-        http: this.#transport.http,
-        gitdir: this.#dir,
-        cache: this.#cache,
-        url: this.#transport.url,
-        remote: 'origin',
-        ref: this.#remote.branch,
-        singleBranch: true,
-        tags: false,
-        ...(depth === undefined ? {} : { depth }),
-      }),
+    const result = await translateErrors(
+      () =>
+        git.fetch({
+          fs,
+          http: this.#transport.http,
+          gitdir: this.#dir,
+          cache: this.#cache,
+          url: this.#transport.url,
+          remote: 'origin',
+          ref: this.#remote.branch,
+          singleBranch: true,
+          tags: false,
+          ...(depth === undefined ? {} : { depth }),
+        }),
+      true,
     );
     return result.fetchHead === null ? null : parseCommitSha(result.fetchHead);
   }
@@ -143,7 +157,7 @@ export class Clone {
 }
 
 /** isomorphic-git's errors in our words; ours, thrown by the transport beneath it, pass through. */
-async function translateErrors<T>(call: () => Promise<T>): Promise<T> {
+async function translateErrors<T>(call: () => Promise<T>, readsClone = false): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -155,6 +169,8 @@ async function translateErrors<T>(call: () => Promise<T>): Promise<T> {
         cause: error,
       });
     }
+    // The remote was just asked for its tip and answered: what cannot be read is here.
+    if (readsClone) throw new CloneDamaged('it cannot be fetched into', { cause: error });
     throw new PlatformError('git_protocol', 'the remote did not answer as git does', {
       retryable: true,
       cause: error,

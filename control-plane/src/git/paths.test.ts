@@ -58,6 +58,6 @@ test.each([
   'a\u2028b',
   'a'.repeat(256),
   `${'a/'.repeat(600)}b`,
-])('%j is refused', (path) => {
+])('%j is refused (reliability 14)', (path) => {
   expect(() => confinePath(path)).toThrow(expect.objectContaining({ code: 'unsafe_path' }));
 });

@@ -6,6 +6,7 @@
 import { buffer } from 'node:stream/consumers';
 import type { HttpClient } from 'isomorphic-git';
 import { PlatformError } from '../errors.ts';
+import { createAddressCheck, parseRemoteUrl } from './remote-address.ts';
 import { encodePacket, decodePackets, FLUSH_PACKET } from './pkt-line.ts';
 import type { RemoteSettings } from './types.ts';
 
@@ -32,8 +33,15 @@ export type Transport = {
   /** For isomorphic-git, which fetches through it. */
   readonly http: HttpClient;
   readonly url: string;
-  /** Sends `old → new` with its pack. Throws `push_unknown` when the outcome cannot be known. */
-  push(update: { ref: string; before: string; after: string; pack: Buffer }): Promise<PushReport>;
+  /**
+   * Sends `old → new` with its pack; `ZERO_OID` and an empty buffer remove the ref. `permit` is
+   * asked last, after whatever was waited for: when it throws, nothing was sent. Throws
+   * `push_unknown` when the outcome cannot be known.
+   */
+  push(
+    update: { ref: string; before: string; after: string; pack: Buffer },
+    permit?: () => Promise<void>,
+  ): Promise<PushReport>;
 };
 
 /** Checks the address before anything is sent to it. Throws PlatformError `remote_invalid`. */
@@ -43,12 +51,18 @@ export function createTransport(
 ): Transport {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const base = parseRemoteUrl(remote.url);
-  const authorization = `Basic ${Buffer.from(`${remote.username}:${remote.password}`).toString('base64')}`;
+  const checkAddress = createAddressCheck(base);
+  const authorize = async (): Promise<string> => {
+    await checkAddress();
+    const password = (await remote.renew?.()) ?? remote.password;
+    return `Basic ${Buffer.from(`${remote.username}:${password}`).toString('base64')}`;
+  };
 
   const send = async (request: {
     url: string;
     method: string;
     headers: Record<string, string>;
+    authorization: string;
     body?: Buffer;
   }): Promise<Response> => {
     const deadline = AbortSignal.timeout(limits.timeoutMs);
@@ -56,7 +70,11 @@ export function createTransport(
       options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     return await fetch(request.url, {
       method: request.method,
-      headers: { 'user-agent': WRITER_AGENT, ...request.headers, authorization },
+      headers: {
+        'user-agent': WRITER_AGENT,
+        ...request.headers,
+        authorization: request.authorization,
+      },
       ...(request.body === undefined ? {} : { body: new Uint8Array(request.body) }),
       redirect: 'manual',
       signal,
@@ -72,6 +90,7 @@ export function createTransport(
           url,
           method,
           headers,
+          authorization: await authorize(),
           ...(bytes === undefined ? {} : { body: bytes }),
         });
       } catch (error) {
@@ -94,9 +113,13 @@ export function createTransport(
   return {
     http,
     url: base.href,
-    async push({ ref, before, after, pack }) {
+    async push({ ref, before, after, pack }, permit) {
       const command = `${before} ${after} ${ref}\0 report-status side-band-64k agent=${WRITER_AGENT}`;
       const body = Buffer.concat([encodePacket(command), FLUSH_PACKET, pack]);
+      await remote.admitPush?.(options.signal);
+      // What fails here has sent nothing.
+      const authorization = await authorize();
+      await permit?.();
       let response: Response;
       try {
         response = await send({
@@ -106,6 +129,7 @@ export function createTransport(
             'content-type': 'application/x-git-receive-pack-request',
             accept: 'application/x-git-receive-pack-result',
           },
+          authorization,
           body,
         });
       } catch (error) {
@@ -127,21 +151,6 @@ export function createTransport(
       }
     },
   };
-}
-
-function parseRemoteUrl(url: string): URL {
-  const refuse = (why: string): PlatformError =>
-    new PlatformError('remote_invalid', `the repository address ${why}`, {
-      hint: 'Give an http or https address such as https://git.example.com/shops/cluster.git.',
-    });
-  const base = URL.parse(url);
-  if (base === null) throw refuse('is not a URL');
-  if (base.protocol !== 'http:' && base.protocol !== 'https:')
-    throw refuse('must be http or https');
-  if (base.username !== '' || base.password !== '') throw refuse('must not hold a credential');
-  if (base.search !== '' || base.hash !== '') throw refuse('must not hold a query or a fragment');
-  base.pathname = base.pathname.replace(/\/+$/, '');
-  return base;
 }
 
 /** Errors of a request that never left: nothing can have been applied. */

@@ -22,7 +22,7 @@ import {
 import type { GitObject, TreeEntry } from './objects.ts';
 import { encodeSpliceDelta } from './pack.ts';
 import { confinePath } from './paths.ts';
-import type { FileChange, TreeEntryKind, TreeReader } from './types.ts';
+import type { FileChange, PathChange, TreeEntryKind, TreeReader } from './types.ts';
 
 /** Where folders and files are read from; it verifies what it returns. */
 export interface ObjectSource {
@@ -377,16 +377,25 @@ export async function diffTrees(
   after: Folder,
   source: ObjectSource,
 ): Promise<string[]> {
-  const paths: string[] = [];
-  await diffFolders(before, after, '', paths, source);
-  return paths.sort();
+  return (await compareTrees(before, after, source)).map(({ path }) => path);
+}
+
+/** What `diffTrees` finds, with the objects on both sides. */
+export async function compareTrees(
+  before: Folder,
+  after: Folder,
+  source: ObjectSource,
+): Promise<PathChange[]> {
+  const changes: PathChange[] = [];
+  await diffFolders(before, after, '', changes, source);
+  return changes.sort((a, b) => compareKeys(a.path, b.path));
 }
 
 async function diffFolders(
   before: Folder | null,
   after: Folder | null,
   prefix: string,
-  paths: string[],
+  changes: PathChange[],
   source: ObjectSource,
 ): Promise<void> {
   if (before?.oid === after?.oid) return;
@@ -406,16 +415,18 @@ async function diffFolders(
     if (order >= 0) youngIndex += 1;
     if (gone !== undefined && come !== undefined && gone.oid === come.oid) {
       if (gone.folder !== undefined) come.folder ??= gone.folder;
-      if (gone.mode !== come.mode) paths.push(prefix + fromTreeName(come.name));
+      if (gone.mode !== come.mode)
+        changes.push({ path: prefix + fromTreeName(come.name), before: gone.oid, after: come.oid });
       continue;
     }
     const goneFolder = gone?.mode === FOLDER_MODE ? openFolder(gone) : null;
     const comeFolder = come?.mode === FOLDER_MODE ? openFolder(come) : null;
     if (goneFolder !== null || comeFolder !== null) {
       const name = fromTreeName((come ?? gone)?.name ?? '');
-      await diffFolders(goneFolder, comeFolder, `${prefix}${name}/`, paths, source);
+      await diffFolders(goneFolder, comeFolder, `${prefix}${name}/`, changes, source);
     } else {
-      paths.push(prefix + fromTreeName((come ?? gone)?.name ?? ''));
+      const path = prefix + fromTreeName((come ?? gone)?.name ?? '');
+      changes.push({ path, before: gone?.oid ?? null, after: come?.oid ?? null });
     }
   }
 }

@@ -16,14 +16,25 @@ export type FileChange = { readonly path: string; readonly content: string | Uin
 
 export type CommitAuthor = { readonly name: string; readonly email: string; readonly at: Date };
 
+/** One path that differs between two trees, by the objects there; null: nothing is there. */
+export type PathChange = {
+  readonly path: string;
+  readonly before: string | null;
+  readonly after: string | null;
+};
+
 export type CommitRecord = {
   readonly sha: CommitSha;
   /** The first parent; null for the first commit of a repository. */
   readonly parent: CommitSha | null;
+  /** Of a merge: what it brought to the branch. */
+  readonly otherParents?: readonly CommitSha[];
   readonly message: string;
   readonly author: CommitAuthor;
   /** Every path that differs from the first parent, sorted. */
   readonly changedPaths?: readonly string[];
+  /** The same with what is there: of commits that were read from the remote. */
+  readonly changes?: readonly PathChange[];
 };
 
 export type RemoteSettings = {
@@ -32,6 +43,10 @@ export type RemoteSettings = {
   readonly password: string;
   /** Short name, without `refs/heads/`. */
   readonly branch: string;
+  /** The password of now, where passwords expire; asked before each request. */
+  readonly renew?: () => Promise<string>;
+  /** Waits until the forge takes another push; for one that counts them. */
+  readonly admitPush?: (signal?: AbortSignal) => Promise<void>;
 };
 
 export type TreeEntryKind = 'file' | 'folder' | 'other';
@@ -52,7 +67,12 @@ export interface TreeReader {
 
 export type RefreshResult =
   | { readonly kind: 'ok'; readonly commits: readonly CommitRecord[] }
-  | { readonly kind: 'rewritten'; readonly tip: CommitSha };
+  | {
+      readonly kind: 'rewritten';
+      readonly tip: CommitSha;
+      /** Against the tree of `since`; null: that one is not at hand any more. */
+      readonly changes: readonly PathChange[] | null;
+    };
 
 /** The branch as the writer sees it: a cached tree at the tip. Single-threaded use. */
 export interface Branch {
@@ -66,6 +86,8 @@ export interface Branch {
    * `since` is no longer an ancestor of the tip. With `since` null: no commits, only the tip.
    */
   refresh(since: CommitSha | null): Promise<RefreshResult>;
+  /** Where another branch of the remote is now; null when there is none of that name. */
+  readHead(name: string): Promise<CommitSha | null>;
   /** Starts a batch on the current tip; its commits live in memory until pushed. */
   begin(): Batch;
 }
@@ -101,9 +123,16 @@ export interface Batch {
   commit(changes: readonly FileChange[], meta: CommitMeta): Promise<CommitResult>;
   /**
    * One pack, one push naming the old id. `moved`: someone else's commit is there; refresh and plan
-   * again. After `pushed` the branch's tip and tree are the batch's. A lost reply throws the
+   * again, also when there is `nothing` to push. After `pushed` the branch's tip and tree are the batch's. A lost reply throws the
    * retryable `push_unknown`: refresh, and look for your Operation-Id. Other failures throw a
-   * PlatformError that says whether a retry can help.
+   * PlatformError that says whether a retry can help. `permit` is asked right before it is sent, the
+   * forge's turn having been waited for: a writer that lost its lease meanwhile throws in it.
    */
-  push(): Promise<PushResult>;
+  push(permit?: () => Promise<void>): Promise<PushResult>;
+  /**
+   * Pushes the batch's commits as another branch instead, which goes from `before` (null: it is not
+   * there) to them, whatever it held: `moved` when it is elsewhere. The branch's own tip and tree
+   * stay. Throws as `push` does.
+   */
+  pushTo(name: string, before: CommitSha | null): Promise<PushResult>;
 }

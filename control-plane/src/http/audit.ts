@@ -6,6 +6,7 @@ import {
   AuditQuery,
   type AuditEntry as AuditView,
 } from '../contract.ts';
+import { recordAct } from '../db/acts.ts';
 import {
   readAuditAfter,
   readAuditBefore,
@@ -17,7 +18,6 @@ import type { Principal } from '../db/principals.ts';
 import { findTenant } from '../db/tenants.ts';
 import type { AuditDetail } from '../domain/audit.ts';
 import type { Clock } from '../domain/ids.ts';
-import { recordAct } from './act.ts';
 import { invalidRequest } from './problem.ts';
 import { route, type Route } from './route.ts';
 import { scopeOf } from './stores.ts';

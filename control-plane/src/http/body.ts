@@ -1,4 +1,7 @@
-/** Reading a JSON body: size, type and syntax are settled here; its fields are the schemas' matter. */
+/**
+ * Reading a body. JSON's size, type and syntax are settled here; its fields are the schemas' matter.
+ * A raw one is for handlers that must see the very bytes.
+ */
 import type { IncomingMessage } from 'node:http';
 import { bodyParser } from '@koa/bodyparser';
 import type { Context } from 'koa';
@@ -42,14 +45,58 @@ export async function readBody(ctx: Context): Promise<unknown> {
   return ctx.request.body;
 }
 
+/**
+ * The bytes of a body, at most so many, arriving in at most so long; more than that is never held.
+ * Throws 413, or 408 for one that is slow or never ends.
+ */
+export async function readRawBody(
+  ctx: Context,
+  limits: { readonly most: number; readonly ms: number },
+): Promise<Buffer> {
+  if (Number(ctx.get('Content-Length')) > limits.most) throw await tooLarge(ctx, limits.most);
+  const request = ctx.req;
+  const chunks: Buffer[] = [];
+  const outcome = await new Promise<'whole' | 'large' | 'slow'>((resolve) => {
+    let size = 0;
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > limits.most) done('large');
+      else chunks.push(chunk);
+    };
+    const whole = (): void => done('whole');
+    // A client that went away will read no answer: any will do.
+    const gone = (): void => done('slow');
+    const timer = setTimeout(gone, limits.ms);
+    const done = (how: 'whole' | 'large' | 'slow'): void => {
+      clearTimeout(timer);
+      request.off('data', take).off('end', whole).off('close', gone);
+      request.pause();
+      resolve(how);
+    };
+    request.on('data', take).on('end', whole).on('close', gone);
+  });
+  if (outcome === 'large') throw await tooLarge(ctx, limits.most);
+  if (outcome === 'slow')
+    throw new RequestProblem('body_too_slow', 'The body did not arrive in time.', {
+      headers: { Connection: 'close' },
+    });
+  return Buffer.concat(chunks);
+}
+
+/** Before a refusal that does not depend on the body: the headers for it, once it may be answered. */
+export async function leaveUnread(ctx: Context): Promise<Readonly<Record<string, string>>> {
+  await drain(ctx.req);
+  return { Connection: 'close' };
+}
+
 function hasStatus(error: unknown, status: number): boolean {
   return error instanceof Error && 'status' in error && error.status === status;
 }
 
 /** The connection ends with the answer: what the client still sends is not worth reading. */
-async function tooLarge(ctx: Context): Promise<RequestProblem> {
+async function tooLarge(ctx: Context, most = BODY_MAX): Promise<RequestProblem> {
   await drain(ctx.req);
-  return new RequestProblem('body_too_large', `At most ${BODY_MAX} bytes.`, {
+  return new RequestProblem('body_too_large', `At most ${most} bytes.`, {
     headers: { Connection: 'close' },
   });
 }

@@ -3,7 +3,8 @@ import { ChangeAnswer, ChangeList, ChangeQuery, ChangesQuery, type FileDiff } fr
 import { findChange, listChanges, viewChange, type ChangeFilter } from '../db/changes.ts';
 import type { Db } from '../db/open.ts';
 import { findTenant } from '../db/tenants.ts';
-import type { CommitSha } from '../git/types.ts';
+import { PlatformError } from '../errors.ts';
+import type { CommitSha, TreeReader } from '../git/types.ts';
 import { isPathOfTenant } from '../render/paths.ts';
 import type { RepositoryChange } from '../repository/types.ts';
 import { invalidRequest, notFound } from './problem.ts';
@@ -12,7 +13,7 @@ import { route, type Route } from './route.ts';
 import { readStore, scopeOf } from './stores.ts';
 
 /** What one answer holds at most. */
-const MOST_FILES = 100;
+export const MOST_FILES = 100;
 const LARGEST_FILE = 128 * 1024;
 
 export function changeRoutes(options: {
@@ -112,25 +113,40 @@ function readCursor(cursor: string): number {
   return Number(cursor);
 }
 
-async function readFiles(
+export async function readFiles(
   { before, after }: RepositoryChange,
   paths: readonly string[],
 ): Promise<FileDiff[]> {
   const files: FileDiff[] = [];
-  for (const path of paths) {
-    const contents = [await before.read(path), await after.read(path)] as const;
-    const note = describeUnshown(contents);
-    const [old, young] = contents.map((content) =>
-      content === null || note !== null ? null : Buffer.from(content).toString('utf8'),
-    );
-    files.push({ path, before: old ?? null, after: young ?? null, note });
-  }
+  for (const path of paths)
+    files.push(describeFile(path, await readContent(before, path), await readContent(after, path)));
   return files;
 }
 
+/** What a file holds; null: there is none. `too-large`: more than is ever read. */
+export type Content = Uint8Array | null | 'too-large';
+
+export async function readContent(tree: TreeReader, path: string): Promise<Content> {
+  try {
+    return await tree.read(path);
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'object_too_large') return 'too-large';
+    throw error;
+  }
+}
+
+export function describeFile(path: string, before: Content, after: Content): FileDiff {
+  const note = describeUnshown([before, after]);
+  const [old = null, young = null] = [before, after].map((content) =>
+    content === null || note !== null ? null : Buffer.from(content).toString('utf8'),
+  );
+  return { path, before: old, after: young, note };
+}
+
 /** Why content is not shown; null: it is. */
-function describeUnshown(contents: readonly (Uint8Array | null)[]): string | null {
-  const present = contents.filter((content) => content !== null);
+function describeUnshown(contents: readonly Content[]): string | null {
+  if (contents.includes('too-large')) return 'too long to show';
+  const present = contents.filter((content) => content !== null && content !== 'too-large');
   if (present.length === 0) return 'not a file';
   const length = Math.max(...present.map((content) => content.length));
   if (length > LARGEST_FILE) return `too long to show: ${length} bytes`;

@@ -61,12 +61,14 @@ type Operation = {
   readonly responses: Readonly<Record<string, { readonly content?: Content }>>;
 };
 
-/** @param origin where the API answers, for the examples */
-export function renderDocs(routes: readonly RouteDescription[], origin: string): string {
+/** What the examples say: where the API answers, and an engine that is on offer. */
+export type ExampleFacts = { readonly origin: string; readonly engine: string };
+
+export function renderDocs(routes: readonly RouteDescription[], facts: ExampleFacts): string {
   const { components, paths } = describeApi(routes);
   const schemas = components.schemas as Schemas;
   const sections = routes.map((one) =>
-    renderRoute(one, paths[one.path]?.[one.method.toLowerCase()] as Operation, schemas, origin),
+    renderRoute(one, paths[one.path]?.[one.method.toLowerCase()] as Operation, schemas, facts),
   );
   const shapes = Object.entries(schemas).map(
     ([name, schema]) =>
@@ -99,7 +101,7 @@ function renderRoute(
   one: RouteDescription,
   operation: Operation,
   schemas: Schemas,
-  origin: string,
+  facts: ExampleFacts,
 ): string {
   const taken = operation.requestBody?.content['application/json']?.schema;
   const body = taken === undefined ? undefined : resolve(taken, schemas);
@@ -114,7 +116,7 @@ ${
     : `<h3>Query</h3><dl>${query.map(({ name, required, schema }) => renderField(name, schema, required)).join('')}</dl>`
 }
 <h3>Example</h3>
-<pre tabindex="0"><code>${escape(writeExample(one, body, schemas, origin))}</code></pre>
+<pre tabindex="0"><code>${escape(writeExample(one, body, schemas, facts))}</code></pre>
 <h3>Answer</h3>
 <dl>${Object.entries(one.answers)
     .map(([status, answer]) => {
@@ -189,7 +191,6 @@ function writeShape(schema: Schema): string {
 /** What is plausible in a field of this name. */
 const SAMPLES: Readonly<Record<string, unknown>> = {
   name: 'tulips',
-  type: 'woocommerce',
   plan: 'medium',
   slug: 'flowers',
   tenant: 'flowers',
@@ -200,7 +201,7 @@ function writeExample(
   one: RouteDescription,
   body: Schema | undefined,
   schemas: Schemas,
-  origin: string,
+  { origin, engine }: ExampleFacts,
 ): string {
   const path = one.path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
   const isForPeople = one.policy === 'user' || one.recent === true;
@@ -214,9 +215,15 @@ function writeExample(
       ? []
       : [
           "-H 'Content-Type: application/json'",
-          `-d '${JSON.stringify(sampleOf(body, schemas, ''))}'`,
+          `-d '${JSON.stringify(fillIn(body, schemas, engine))}'`,
         ]),
   ].join(' \\\n  ');
+}
+
+function fillIn(body: Schema, schemas: Schemas, engine: string): unknown {
+  const sample = sampleOf(body, schemas, '');
+  const isOfEngine = sample !== null && typeof sample === 'object' && 'type' in sample;
+  return isOfEngine ? { ...sample, type: engine } : sample;
 }
 
 /** What is needed and no more; where nothing is, the first field. */

@@ -1,11 +1,13 @@
 /** The operators' view: clusters, stores in trouble, and how the platform's parts are. */
-import { Fleet, PlatformHealth, type Me } from '../contract.ts';
+import type { KnownCluster } from '../clusters.ts';
+import { Fleet, PlatformHealth } from '../contract.ts';
+import type { ClusterStates } from '../db/cluster-states.ts';
 import { startCounts, type StoreCounter } from '../db/counts.ts';
 import type { Db } from '../db/open.ts';
 import { listTroubled } from '../db/stores.ts';
 import { viewStore } from '../db/view.ts';
 import type { Clock } from '../domain/ids.ts';
-import { checkDatabase, runProbe, type Probe } from './platform.ts';
+import { runProbe, type Probe } from './platform.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
 
@@ -20,9 +22,14 @@ const ADVICE: Readonly<Record<string, string>> = {
   repository:
     'Previews and changes cannot be shown. Check the disk of the data folder and that git is ' +
     'installed.',
+  forge: 'The git server is started again by itself. The log says why it ended.',
   writer:
     'Requests are accepted and wait; nothing is committed. Check that the forge answers and takes ' +
     'our credential.',
+  reviews:
+    'Changes that need a review wait; all others go on. Check that the forge answers, and that our ' +
+    'credential may open and close pull requests.',
+  conductor: 'Rollouts wait; it starts again by itself. The log has more.',
   observer: 'Stores keep the status they had; it starts again by itself. The log has more.',
   watch:
     'Stores keep the status they had. Check that the API server answers and that the observer’s ' +
@@ -34,14 +41,14 @@ const ADVICE: Readonly<Record<string, string>> = {
 export function fleetRoutes(options: {
   readonly db: Db;
   readonly clock: Clock;
-  readonly cluster: Me['cluster'];
+  readonly clusters: readonly KnownCluster[];
+  readonly states: ClusterStates;
   readonly counter: StoreCounter;
   readonly probes: readonly Probe[];
-  readonly reads: Pick<Reads, 'cluster' | 'repository' | 'heardAt'>;
+  readonly reads: Pick<Reads, 'cluster' | 'repository'>;
 }): Route[] {
-  const { db, clock, cluster, counter, reads } = options;
+  const { db, clock, clusters, states, counter, reads } = options;
   const probes: readonly Probe[] = [
-    { name: 'database', check: () => checkDatabase(db) },
     ...options.probes,
     {
       name: 'repository',
@@ -49,12 +56,12 @@ export function fleetRoutes(options: {
         await reads.repository.readTip();
       },
     },
-    {
-      name: 'cluster',
+    ...clusters.map(({ name }): Probe => ({
+      name: clusters.length === 1 ? 'cluster' : `cluster ${name}`,
       check: async () => {
-        await reads.cluster.applicationExists('shopyard-root');
+        await reads.cluster(name).applicationExists('shopyard-root');
       },
-    },
+    })),
   ];
   return [
     route({
@@ -69,22 +76,22 @@ export function fleetRoutes(options: {
           counter.count(null),
           listTroubled(db, new Date(now.getTime() - LONG_DELETE_MS)),
         ]);
-        const names = new Set([cluster.name, ...counts.keys()]);
+        // Stores may be left of a cluster that is no longer connected.
+        const names = new Set([...clusters.map(({ name }) => name), ...counts.keys()]);
+        const views = [...names].map(async (name) => {
+          const { kind = 'kubeconfig' as const, argocdUrl = null } =
+            clusters.find((one) => one.name === name) ?? {};
+          const { heardAt, trouble } = await states.hear(name);
+          return {
+            ...{ name, kind, argocdUrl, trouble },
+            heardAt: heardAt?.toISOString() ?? null,
+            stores: counts.get(name) ?? startCounts(),
+          };
+        });
         return {
           status: 200,
           body: {
-            clusters: [...names].map((name) => ({
-              name,
-              // Stores may be left of a cluster that is no longer connected.
-              ...(name === cluster.name
-                ? {
-                    kind: cluster.kind,
-                    argocdUrl: cluster.argocdUrl,
-                    heardAt: reads.heardAt()?.toISOString() ?? null,
-                  }
-                : { kind: 'kubeconfig' as const, argocdUrl: null, heardAt: null }),
-              stores: counts.get(name) ?? startCounts(),
-            })),
+            clusters: await Promise.all(views),
             stuck: troubled.map((row) => viewStore(row, row.tenantSlug)),
           } satisfies Fleet,
         };
@@ -103,7 +110,10 @@ export function fleetRoutes(options: {
           body: {
             parts: checks.map((check) => ({
               ...check,
-              advice: check.ready ? null : (ADVICE[check.name] ?? 'The log has more.'),
+              // One of several clusters' is called by its part and its cluster.
+              advice: check.ready
+                ? null
+                : (ADVICE[check.name.split(' ', 1)[0] ?? ''] ?? 'The log has more.'),
             })),
           } satisfies PlatformHealth,
         };

@@ -45,11 +45,13 @@ export type Hub = {
   /**
    * Serves the response as an event stream until either side ends it.
    * @param resumeFrom the client's Last-Event-ID; `unreadable` when it is not one of ours
+   * @param log the request's
    */
   connect(
     response: ServerResponse,
     principal: Principal,
     resumeFrom: Cursor | 'unreadable' | null,
+    log: Logger,
   ): void;
   /** How many clients are connected. */
   readonly clients: number;
@@ -73,6 +75,8 @@ type Frame = { readonly text: string; readonly cursor: Cursor };
 type Client = {
   readonly response: ServerResponse;
   readonly principal: Principal;
+  /** Of the request that opened it. */
+  readonly log: Logger;
   /** Events that wait, newest per store; null while the socket takes everything. */
   waiting: Map<string, Frame> | null;
   /** True while the past is being read for it. */
@@ -189,7 +193,7 @@ export function createHub(options: HubOptions): Hub {
   function cutOff(client: Client, reason: string): void {
     clients.delete(client);
     client.response.destroy();
-    logger.info({ principal: client.principal.id, reason }, 'an event stream was cut off');
+    client.log.info({ principal: client.principal.id, reason }, 'an event stream was cut off');
   }
 
   function end(client: Client): void {
@@ -203,6 +207,7 @@ export function createHub(options: HubOptions): Hub {
     response: ServerResponse,
     principal: Principal,
     resumeFrom: Cursor | 'unreadable' | null,
+    log: Logger,
   ): void {
     response.writeHead(200, {
       'Content-Type': 'text/event-stream; charset=utf-8',
@@ -212,6 +217,7 @@ export function createHub(options: HubOptions): Hub {
     const client: Client = {
       response,
       principal,
+      log,
       waiting: new Map(),
       catchingUp: true,
       fullSince: null,
@@ -229,7 +235,7 @@ export function createHub(options: HubOptions): Hub {
     clients.add(client);
     write(client, `retry: ${RETRY_MS}\n\n`);
     catchUp(client, resumeFrom).catch((error: unknown) => {
-      logger.warn({ error: describeError(error) }, 'an event stream could not be resumed');
+      log.warn({ error: describeError(error) }, 'an event stream could not be resumed');
       end(client);
     });
   }

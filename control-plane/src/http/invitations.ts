@@ -26,6 +26,7 @@ import {
   TenantQuery,
   type Role,
 } from '../contract.ts';
+import { describeAct, type Actor } from '../db/acts.ts';
 import { appendAudit } from '../db/audit.ts';
 import type { Db, Tx } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
@@ -33,7 +34,6 @@ import { PLATFORM_TENANT, type TenantRef } from '../db/tenants.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
 import { describeError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { describeAct, type Actor } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { callAuth } from './call-auth.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
@@ -48,7 +48,6 @@ export type InvitationOptions = {
   readonly db: Db;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly logger: Logger;
   readonly accounts: Accounts;
   readonly authenticator: Authenticator;
 };
@@ -91,7 +90,7 @@ export function invitationRoutes(options: InvitationOptions): Route[] {
           .execute((tx) =>
             invite(tx, options, call, { tenant, email: body.email, role: body.role }),
           );
-        return { status: 201, body: await deliver(options, made) };
+        return { status: 201, body: await deliver(options, made, call.log) };
       },
     }),
     route({
@@ -241,8 +240,9 @@ export async function invite(
 
 /** Sends the link where mail is set up. A mail that does not go out leaves the link to hand over. */
 export async function deliver(
-  { accounts, logger }: InvitationOptions,
+  { accounts }: InvitationOptions,
   { invitation, secret }: Made,
+  log: Logger,
 ): Promise<InvitationAnswer> {
   const { mailer, publicUrl } = accounts;
   const link = linkToInvitation(publicUrl, secret);
@@ -251,7 +251,7 @@ export async function deliver(
     await mailer?.send(describeInvitation({ ...invitation, to: invitation.email, link }));
     mailed = mailer !== null;
   } catch (error) {
-    logger.warn(
+    log.warn(
       { error: describeError(error), invitation: invitation.id },
       'an invitation could not be mailed',
     );

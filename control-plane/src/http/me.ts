@@ -26,9 +26,11 @@ export function meRoutes(options: {
   readonly clock: Clock;
   readonly accounts: Accounts;
   readonly authenticator: Authenticator;
-  readonly cluster: Me['cluster'];
+  /** At least one. */
+  readonly clusters: readonly Me['cluster'][];
 }): Route[] {
-  const { db, clock, accounts, authenticator, cluster } = options;
+  const { db, clock, accounts, authenticator } = options;
+  const clusters = options.clusters.map(({ name, kind, argocdUrl }) => ({ name, kind, argocdUrl }));
   const { auth, attempts } = accounts;
 
   async function readMe(principal: Principal): Promise<Me> {
@@ -47,7 +49,8 @@ export function meRoutes(options: {
         allowance === null
           ? null
           : { ...allowance, nextCreateAt: allowance.nextCreateAt?.toISOString() ?? null },
-      cluster,
+      cluster: firstOf(clusters),
+      clusters,
       signIn: { oidc: accounts.oidc, smtp: accounts.mailer !== null },
       session:
         sessionId === null || userId === null
@@ -145,6 +148,13 @@ export function meRoutes(options: {
       },
     }),
   ];
+}
+
+/** There is always one. */
+function firstOf(clusters: readonly Me['cluster'][]): Me['cluster'] {
+  const [cluster] = clusters;
+  if (cluster === undefined) throw new Error('There is no cluster.');
+  return cluster;
 }
 
 function confirmedUntil({ confirmedAt }: { readonly confirmedAt: Date | null }): string {

@@ -1,4 +1,4 @@
-/** The routes of a tenant's members: owners see, change and remove them. */
+/** The routes of a tenant's members: owners see, change and remove them; everybody may leave. */
 import { createPasswordLink } from '../accounts/password-link.ts';
 import {
   changeMember,
@@ -9,11 +9,11 @@ import {
 } from '../accounts/members.ts';
 import type { Accounts } from '../accounts/settings.ts';
 import { ChangeMember, MemberAnswer, MemberList, PasswordLink, TenantQuery } from '../contract.ts';
+import { describeAct, recordAct } from '../db/acts.ts';
 import { appendAudit } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
 import type { Clock } from '../domain/ids.ts';
-import { describeAct, recordAct } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
 import { route, type Route } from './route.ts';
@@ -91,14 +91,19 @@ export function memberRoutes(options: {
     route({
       method: 'DELETE',
       path: '/api/members/{id}',
-      policy: 'owner',
-      summary: 'Put a member out; their tokens for the tenant end, their account stays',
+      policy: 'reader',
+      summary:
+        'Put a member out, or leave by your own id; their tokens for the tenant end, their account stays',
       query: TenantQuery,
       answers: { 204: 'empty' },
       problems: ['invalid_request', 'not_found', 'last_owner'],
       handle: async (call) => {
-        const tenant = await chooseTenant(db, call.principal, call.query.tenant);
+        const { principal } = call;
+        const tenant = await chooseTenant(db, principal, call.query.tenant);
         const id = readPersonId(call.params);
+        const isLeaving = principal.kind === 'user' && principal.id === id;
+        if (!isLeaving && principal.role !== 'owner' && principal.role !== 'operator')
+          throw new RequestProblem('forbidden', 'Owners put others out; you may leave yourself.');
         const outcome = await db.transaction().execute(async (tx) => {
           const now = clock();
           const removed = await removeMember(tx, tenant, id, now);
@@ -107,7 +112,7 @@ export function memberRoutes(options: {
               describeAct(
                 call,
                 {
-                  action: 'member.remove',
+                  action: isLeaving ? 'member.leave' : 'member.remove',
                   tenantId: tenant.id,
                   detail: nameMember(removed.member),
                 },

@@ -1,38 +1,53 @@
-/** What Prometheus gets from the API side; the writer and the observer add theirs to the registry. */
+/**
+ * What Prometheus gets of requests, creates, streams and checks; the writer and the observer add theirs
+ * to the registry. Names are stable: dashboards and alerts are built on them (docs/metrics.md).
+ */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { countStores } from '../db/stores.ts';
-import type { Db } from '../db/open.ts';
-import type { Clock } from '../domain/ids.ts';
-import { STORE_STATUSES } from '../domain/store.ts';
 import type { Hub } from './hub.ts';
+import { runProbe, type Probe } from './platform.ts';
 
-/** How long a count of stores is good for, in milliseconds. */
-const COUNT_KEPT_MS = 5000;
+export type RequestMeasure = {
+  /**
+   * One request, by the route's template: never by a path a client chose.
+   * @param request.problem code of the problem it was refused with
+   */
+  request(
+    request: { method: string; route: string; status: number; problem: string | null },
+    seconds: number,
+  ): void;
+};
 
-export type Metrics = {
-  /** One request, by the route's template: never by a path a client chose. */
-  request(labels: { method: string; route: string; status: number }, seconds: number): void;
+/** How creates go: the API measures those it refuses, the observer the others' ends. */
+export type CreateMeasures = {
   /** A create that was refused (code of the problem) or failed later (code of the reason). */
   creationError(code: string): void;
-  /** For the observer: a store's first generation became ready, this long after its request. */
+  /** A store's first generation became ready, this long after its request. */
   provisioned(type: string, seconds: number): void;
 };
 
-export function createMetrics(options: {
-  readonly registry: Registry;
-  readonly db: Db;
-  readonly hub: Hub;
-  readonly clock: Clock;
-}): Metrics {
-  const { registry, db, hub, clock } = options;
-  const registers = [registry];
+/** @param creates the API's: a create that is refused counts there too */
+export function createRequestMeasure(
+  registry: Registry,
+  creates: Pick<CreateMeasures, 'creationError'> | null,
+): RequestMeasure {
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time to answer, by route template',
+    help: 'Time to answer a request, by route template',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
-    registers,
+    registers: [registry],
   });
+  return {
+    request({ method, route, status, problem }, seconds) {
+      requests.observe({ method, route, status: String(status) }, seconds);
+      if (problem !== null && method === 'POST' && route === '/api/stores')
+        creates?.creationError(problem);
+    },
+  };
+}
+
+export function createCreateMeasures(registry: Registry): CreateMeasures {
+  const registers = [registry];
   const errors = new Counter({
     name: 'store_creation_errors_total',
     help: 'Creates that were refused or failed, by reason',
@@ -41,14 +56,23 @@ export function createMetrics(options: {
   });
   const provisioning = new Histogram({
     name: 'provisioning_duration_seconds',
-    help: 'From a store’s request to ready',
+    help: 'From a store’s request to ready, creates only',
     labelNames: ['type'],
     buckets: [2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600],
     registers,
   });
+  return {
+    creationError: (code) => errors.inc({ code }),
+    provisioned: (type, seconds) => provisioning.observe({ type }, seconds),
+  };
+}
+
+/** The event streams of this process. */
+export function measureStreams(registry: Registry, hub: Pick<Hub, 'clients' | 'lagSeconds'>): void {
+  const registers = [registry];
   new Gauge({
     name: 'sse_clients',
-    help: 'Connected event streams',
+    help: 'Connected event streams of browsers',
     registers,
     collect() {
       this.set(hub.clients);
@@ -62,31 +86,18 @@ export function createMetrics(options: {
       this.set(hub.lagSeconds);
     },
   });
-  let countedAt = -Infinity;
+}
+
+/** What must work in this process, by name: the same checks as `/readyz`, at each look. */
+export function measureProbes(registry: Registry, probes: readonly Probe[]): void {
   new Gauge({
-    name: 'stores_total',
-    help: 'Stores that are not deleted, by status and type',
-    labelNames: ['status', 'type'],
-    registers,
+    name: 'check_ready',
+    help: 'Whether what this process needs is there, by check of /readyz: 1 or 0',
+    labelNames: ['check'],
+    registers: [registry],
     async collect() {
-      const now = clock().getTime();
-      if (now - countedAt < COUNT_KEPT_MS) return;
-      countedAt = now;
-      // Without the database the last count stands: the other metrics matter then.
-      const counts = await countStores(db).catch(() => null);
-      if (counts === null) return;
-      this.reset();
-      // A status that nobody is in shows as 0: alerts on it then work from the start.
-      for (const type of new Set(counts.map((one) => one.type)))
-        for (const status of STORE_STATUSES)
-          if (status !== 'deleted') this.set({ status, type }, 0);
-      for (const { status, type, count } of counts) this.set({ status, type }, count);
+      for (const { name, ready } of await Promise.all(probes.map(runProbe)))
+        this.set({ check: name }, ready ? 1 : 0);
     },
   });
-  return {
-    request: ({ method, route, status }, seconds) =>
-      requests.observe({ method, route, status: String(status) }, seconds),
-    creationError: (code) => errors.inc({ code }),
-    provisioned: (type, seconds) => provisioning.observe({ type }, seconds),
-  };
 }

@@ -2,11 +2,13 @@
 import { StoreNameAnswer, StoreNameQuery } from '../contract.ts';
 import { checkAvailability, type Availability } from '../db/availability.ts';
 import type { Db } from '../db/open.ts';
+import type { Cluster } from '../domain/cluster.ts';
 import { checkStoreName } from '../domain/names.ts';
-import { nameAddress, type Cluster } from '../domain/request.ts';
+import { nameAddress } from '../domain/request.ts';
 import { invalidRequest } from './problem.ts';
 import { route, type Route } from './route.ts';
-import { chooseTenant } from './stores.ts';
+import { chooseOwner } from './tenant-choice.ts';
+import type { Placer } from './placing.ts';
 
 /** What is said of a name that cannot be had: the code and words of the create's own refusal. */
 export function describeTaken(
@@ -21,6 +23,11 @@ export function describeTaken(
         code: 'store_deleting',
         message: `“${wanted.name}” is being deleted; its name is free when that is done.`,
       };
+    case 'name-kept':
+      return {
+        code: 'store_deleting',
+        message: `“${wanted.name}” was deleted and is kept for a time; its name is free when it is purged.`,
+      };
     case 'host-taken':
       return {
         code: 'host_taken',
@@ -32,8 +39,9 @@ export function describeTaken(
 export function nameRoutes(options: {
   readonly db: Db;
   readonly clusters: readonly Cluster[];
+  readonly placer: Placer;
 }): Route[] {
-  const { db, clusters } = options;
+  const { db, clusters, placer } = options;
   return [
     route({
       method: 'GET',
@@ -47,12 +55,8 @@ export function nameRoutes(options: {
         const { name = '' } = params;
         if (query.tenant !== undefined && principal.role !== 'operator')
           throw invalidRequest([{ field: 'tenant', message: 'Only operators name a tenant.' }]);
-        const cluster =
-          query.cluster === undefined
-            ? clusters[0]
-            : clusters.find((one) => one.name === query.cluster);
-        if (cluster === undefined)
-          throw invalidRequest([{ field: 'cluster', message: 'No such cluster.' }]);
+        const placement = await placer.place({ cluster: query.cluster });
+        if (placement.kind === 'invalid') throw invalidRequest(placement.errors);
         const refuse = (code: string, message: string, url: string | null) => ({
           status: 200,
           body: {
@@ -64,10 +68,12 @@ export function nameRoutes(options: {
         });
         const checked = checkStoreName(name);
         if (!checked.ok) return refuse('invalid_name', checked.message, null);
-        const address = nameAddress(cluster, name, null);
+        if (placement.kind === 'refused') return refuse('no_cluster', placement.message, null);
+        const { cluster } = placement;
+        const address = nameAddress(cluster, name, null, { clusters });
         if (!address.ok) return refuse('invalid_name', address.error.message, null);
         const { host, url } = address;
-        const tenant = await chooseTenant(db, principal, query.tenant);
+        const tenant = await chooseOwner(db, principal, query.tenant);
         const wanted = { tenantId: tenant.id, name, cluster: cluster.name, host };
         const availability = await checkAvailability(db, wanted);
         if (availability !== 'free') {

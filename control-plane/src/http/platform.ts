@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Registry } from 'prom-client';
 import { Readiness } from '../contract.ts';
+import { checkDisk } from '../db/disk.ts';
 import { parseCursor } from '../db/events.ts';
 import type { Db } from '../db/open.ts';
 import { isDatabaseUnavailable } from '../db/outage.ts';
@@ -21,37 +22,13 @@ export type Probe = {
 
 const PROBE_MS = 2000;
 
-export function platformRoutes(options: {
-  readonly db: Db;
-  readonly hub: Hub;
+/** What machines ask of every process, whatever it does. */
+export function probeRoutes(options: {
   readonly probes: readonly Probe[];
   readonly registry: Registry;
-  /** All routes, these included: what the description describes. */
-  readonly describe: () => readonly RouteDescription[];
 }): Route[] {
-  const { db, hub, registry, describe } = options;
-  const probes: readonly Probe[] = [
-    { name: 'database', check: () => checkDatabase(db) },
-    ...options.probes,
-  ];
+  const { probes, registry } = options;
   return [
-    route({
-      method: 'GET',
-      path: '/api/events',
-      policy: 'reader',
-      fresh: true,
-      summary: 'Follow changes as server-sent events; resumes after Last-Event-ID',
-      answers: { 200: 'text/event-stream' },
-      handle: ({ ctx, principal }) => {
-        if (ctx.method === 'HEAD')
-          return { status: 200, body: '', headers: { 'Content-Type': 'text/event-stream' } };
-        const last = ctx.get('Last-Event-ID');
-        ctx.respond = false;
-        ctx.status = 200;
-        hub.connect(ctx.res, principal, last === '' ? null : (parseCursor(last) ?? 'unreadable'));
-        return null;
-      },
-    }),
     route({
       method: 'GET',
       path: '/healthz',
@@ -85,6 +62,39 @@ export function platformRoutes(options: {
         headers: { 'Content-Type': registry.contentType },
       }),
     }),
+  ];
+}
+
+export function platformRoutes(options: {
+  readonly hub: Hub;
+  readonly probes: readonly Probe[];
+  readonly registry: Registry;
+  /** All routes, these included: what the description describes. */
+  readonly describe: () => readonly RouteDescription[];
+  /** The type of an engine on offer: the examples make a store of it. */
+  readonly engine: string;
+}): Route[] {
+  const { hub, probes, registry, describe, engine } = options;
+  return [
+    route({
+      method: 'GET',
+      path: '/api/events',
+      policy: 'reader',
+      fresh: true,
+      summary: 'Follow changes as server-sent events; resumes after Last-Event-ID',
+      answers: { 200: 'text/event-stream' },
+      handle: ({ ctx, principal, log }) => {
+        if (ctx.method === 'HEAD')
+          return { status: 200, body: '', headers: { 'Content-Type': 'text/event-stream' } };
+        const last = ctx.get('Last-Event-ID');
+        ctx.respond = false;
+        ctx.status = 200;
+        const resumeFrom = last === '' ? null : (parseCursor(last) ?? 'unreadable');
+        hub.connect(ctx.res, principal, resumeFrom, log);
+        return null;
+      },
+    }),
+    ...probeRoutes({ probes, registry }),
     route({
       method: 'GET',
       path: '/api/openapi.json',
@@ -101,7 +111,7 @@ export function platformRoutes(options: {
       answers: { 200: 'text/html' },
       handle: ({ ctx }) => ({
         status: 200,
-        body: renderDocs(describe(), `${ctx.protocol}://${ctx.host}`),
+        body: renderDocs(describe(), { origin: `${ctx.protocol}://${ctx.host}`, engine }),
         headers: {
           'Content-Type': 'text/html; charset=utf-8',
           'Content-Security-Policy': DOCS_POLICY,
@@ -111,14 +121,20 @@ export function platformRoutes(options: {
   ];
 }
 
-export async function checkDatabase(db: Db): Promise<void> {
-  try {
-    await sql`select 1`.execute(db);
-  } catch (error) {
-    throw isDatabaseUnavailable(error)
-      ? new Error('The database cannot be reached.', { cause: error })
-      : error;
-  }
+export function probeDatabase(db: Db): Probe {
+  return {
+    name: 'database',
+    check: async () => {
+      try {
+        await sql`select 1`.execute(db);
+        await checkDisk(db);
+      } catch (error) {
+        throw isDatabaseUnavailable(error)
+          ? new Error('The database cannot be reached.', { cause: error })
+          : error;
+      }
+    },
+  };
 }
 
 /** Never throws: what is wrong is the answer. */

@@ -15,31 +15,27 @@ import { specOf } from '../db/accept-outcome.ts';
 import { checkAvailability } from '../db/availability.ts';
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
-import type { StoreWithTenant } from '../db/stores.ts';
+import { decideChange, readSettable, type Change } from '../domain/change.ts';
 import { writeCommitMessage } from '../domain/commit-message.ts';
 import { deriveIds, type Clock, type Ids } from '../domain/ids.ts';
-import {
-  decideChange,
-  resolveCreate,
-  type Change,
-  type FieldError,
-  type Offer,
-} from '../domain/request.ts';
+import type { Offer } from '../domain/request.ts';
 import type { Action, StoreSpec } from '../domain/store.ts';
 import type { TreeReader } from '../git/types.ts';
-import { pathOfStore } from '../render/paths.ts';
-import type { RenderAction } from '../render/store.ts';
+import { readCommitted, type RenderAction } from '../render/store.ts';
+import { refuseChange } from './accepted.ts';
 import { describeTaken } from './names.ts';
+import { settleCreate, type Placer } from './placing.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
-import { chooseTenant, readStore } from './stores.ts';
+import { readStore } from './stores.ts';
 
 type PreviewOptions = {
   readonly db: Db;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly offer: Offer;
+  readonly placer: Placer;
   readonly reads: Pick<Reads, 'repository' | 'render'>;
 };
 
@@ -69,14 +65,13 @@ export function previewRoutes(options: PreviewOptions): Route[] {
   ) => {
     const operation = { id: operationId, requestedBy: principal.id };
     const message = writeCommitMessage(action, store, operation);
-    const tip = await reads.repository.readTip();
-    const files = await renderDiff(tip, reads.render, { action, store, operationId, at: clock() });
-    const body: Preview = {
-      subject: readSubject(message),
+    const subjects = then.map((later) => readSubject(writeCommitMessage(later, store, operation)));
+    const body = await describePreview(
+      reads,
+      { action, store, operationId, at: clock() },
       message,
-      files,
-      then: then.map((later) => readSubject(writeCommitMessage(later, store, operation))),
-    };
+      subjects,
+    );
     return { status: 200, body };
   };
 
@@ -89,7 +84,7 @@ export function previewRoutes(options: PreviewOptions): Route[] {
       body: CreateStore,
       idempotent: true,
       answers: { 200: Preview },
-      problems: [...ALTERING, 'name_taken', 'host_taken', 'store_deleting'],
+      problems: [...ALTERING, 'name_taken', 'host_taken', 'store_deleting', 'no_cluster'],
       handle: async ({ principal, body, idempotencyKey }) => {
         const { store, operation } = chooseIds(principal, idempotencyKey);
         const spec = await describeNewStore(options, principal, body, store);
@@ -104,30 +99,41 @@ export function previewRoutes(options: PreviewOptions): Route[] {
       body: PreviewChange,
       idempotent: true,
       answers: { 200: Preview },
-      problems: ['not_found', ...ALTERING, 'store_deleting'],
+      problems: [
+        'not_found',
+        ...ALTERING,
+        'store_deleting',
+        'store_kept',
+        'protected',
+        'upgrade_needed',
+        'not_offered',
+      ],
       handle: async (call) => {
         const { principal, body } = call;
         const row = await readStore(db, call);
-        const decision = decideChange(row, readChange(body), offer);
+        const decision = decideChange(row, readChange(body), offer, { now: clock() });
         switch (decision.kind) {
           case 'gone':
             throw notFound();
           case 'refused':
-            throw new RequestProblem('store_deleting', decision.message);
+            throw refuseChange(decision);
           case 'invalid':
             throw invalidRequest(decision.errors);
           case 'unchanged':
             return {
               status: 200,
-              body: { subject: '', message: '', files: [], then: [] } satisfies Preview,
+              body: {
+                subject: '',
+                message: '',
+                files: [],
+                then: [],
+                cluster: row.cluster,
+              } satisfies Preview,
             };
           case 'change': {
             const { operation } = chooseIds(principal, call.idempotencyKey);
-            const next: StoreWithTenant = { ...row, ...readNext(decision) };
-            const spec = specOf(next, row.tenantSlug);
-            return decision.operation === 'delete'
-              ? answer(principal, 'release', spec, operation, ['remove', 'purge'])
-              : answer(principal, decision.operation, spec, operation);
+            const spec = specOf({ ...row, ...readSettable(decision) }, row.tenantSlug);
+            return answer(principal, decision.action, spec, operation, FOLLOWING[decision.action]);
           }
         }
       },
@@ -135,55 +141,69 @@ export function previewRoutes(options: PreviewOptions): Route[] {
   ];
 }
 
-function readNext(decision: Extract<ReturnType<typeof decideChange>, { kind: 'change' }>) {
-  const { plan, domain, host, url, generation, attempt } = decision;
-  return { plan, domain, host, url, generation, attempt };
+/** The commits that follow when one is live. */
+const FOLLOWING: Readonly<Partial<Record<Action, readonly Action[]>>> = {
+  retire: ['release', 'remove', 'purge'],
+  release: ['remove', 'purge'],
+};
+
+function readChange({ plan, domain, options, ...wanted }: PreviewChange): Change {
+  if (wanted.delete === true) return { kind: 'delete' };
+  if (wanted.purge === true) return { kind: 'delete', now: true };
+  for (const kind of ['retry', 'suspend', 'resume', 'repair', 'upgrade'] as const)
+    if (wanted[kind] === true) return { kind };
+  return { kind: 'update', plan, domain, options };
 }
 
-function readChange(body: PreviewChange): Change {
-  if (body.delete === true) return { kind: 'delete' };
-  if (body.retry === true) return { kind: 'retry' };
-  return { kind: 'update', plan: body.plan, domain: body.domain };
+/** What an action would commit on the branch as it is. */
+export async function describePreview(
+  reads: PreviewOptions['reads'],
+  what: Parameters<RenderAction>[0],
+  message: string,
+  then: readonly string[] = [],
+): Promise<Preview> {
+  const tip = await reads.repository.readTip();
+  const files = await renderDiff(tip, reads.render, what);
+  return {
+    ...{ subject: readSubject(message), message, files, then: [...then] },
+    cluster: what.store.cluster,
+  };
 }
 
 /** The store that a create would make; refused as the create would be, limits aside. */
 async function describeNewStore(
-  options: PreviewOptions,
+  by: PreviewOptions,
   principal: Principal,
   body: CreateStoreBody,
   id: string,
 ): Promise<StoreSpec> {
-  const { db, ids, offer } = options;
-  const errors: FieldError[] = [];
-  if (body.tenant !== undefined && principal.role !== 'operator')
-    errors.push({ field: 'tenant', message: 'Only operators name a tenant.' });
-  const resolved = resolveCreate(body, offer);
-  if (!resolved.ok) errors.push(...resolved.errors);
-  if (!resolved.ok || errors.length > 0) throw invalidRequest(errors);
-  const tenant = await chooseTenant(db, principal, body.tenant);
-  const { name, type, chart, chartVersion, plan, cluster, host, url } = resolved.settings;
-  const availability = await checkAvailability(db, { tenantId: tenant.id, name, cluster, host });
+  const { tenant, settings } = await settleCreate(by, { principal, body, key: null });
+  const { name, type, chart, chartVersion, plan, options, cluster, host, url } = settings;
+  const availability = await checkAvailability(by.db, { tenantId: tenant.id, name, cluster, host });
   if (availability !== 'free') {
     const { code, message } = describeTaken(availability, { name, host });
-    const field = code === 'host_taken' && resolved.settings.domain !== null ? 'domain' : 'name';
+    const field = code === 'host_taken' && settings.domain !== null ? 'domain' : 'name';
     throw new RequestProblem(code, message, { errors: [{ field, message }] });
   }
   return {
     id,
     name,
-    // A tenant that is still to be made has no id yet: this one is a sample.
-    tenantId: tenant.id ?? ids.tenant(),
+    tenantId: tenant.id,
     tenant: tenant.slug,
     type,
     chart,
     chartVersion,
     plan,
     storagePlan: plan,
+    options,
     cluster,
     host,
     url,
     generation: 1,
     attempt: 1,
+    suspended: false,
+    purgeAt: null,
+    protected: false,
   };
 }
 
@@ -192,9 +212,9 @@ async function renderDiff(
   render: RenderAction,
   what: Parameters<RenderAction>[0],
 ): Promise<FileDiff[]> {
-  const isCommitted = await tip.exists(`${pathOfStore(what.store)}/store.yaml`);
+  const committed = await readCommitted(tip, what.store);
   const files: FileDiff[] = [];
-  for (const { path, content } of render(what, isCommitted)) {
+  for (const { path, content } of render(what, committed)) {
     const present = await tip.read(path);
     const before = present === null ? null : Buffer.from(present).toString('utf8');
     const after = content === null ? null : Buffer.from(content).toString('utf8');

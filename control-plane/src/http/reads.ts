@@ -3,21 +3,25 @@
  * what was, what a cluster and a shop say. Each reads on demand; nothing here changes a store.
  */
 import type { ClusterReader } from '../cluster/types.ts';
-import type { Me } from '../contract.ts';
+import type { KnownCluster } from '../clusters.ts';
+import type { ClusterStates } from '../db/cluster-states.ts';
 import { createStoreCounter } from '../db/counts.ts';
 import type { Db } from '../db/open.ts';
 import type { EngineCard } from '../domain/engine.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
-import type { Cluster } from '../domain/request.ts';
-import type { OrderReader } from '../orders/types.ts';
+import type { LogArchive } from '../logs/types.ts';
+import type { Shops } from '../orders/types.ts';
 import type { RenderAction } from '../render/store.ts';
 import type { RepositoryReader } from '../repository/types.ts';
 import { auditRoutes } from './audit.ts';
 import { changeRoutes } from './changes.ts';
+import { clusterRoutes } from './clusters.ts';
 import { engineRoutes } from './engines.ts';
 import { fleetRoutes } from './fleet.ts';
+import { logRoutes } from './logs.ts';
 import { nameRoutes } from './names.ts';
 import { orderRoutes } from './orders.ts';
+import type { Placer } from './placing.ts';
 import type { Probe } from './platform.ts';
 import { previewRoutes } from './preview.ts';
 import type { Route } from './route.ts';
@@ -29,11 +33,12 @@ export type Reads = {
   /** Name of the repository in the tables. */
   readonly repositoryName: string;
   readonly render: RenderAction;
-  readonly cluster: ClusterReader;
-  /** null: no way to the shops is configured. */
-  readonly orders: OrderReader | null;
-  /** When the cluster last said anything to this process; null: it has not, or another one listens. */
-  readonly heardAt: () => Date | null;
+  /** The way into a store's cluster; one that cannot be reached says so when it is asked. */
+  readonly cluster: (name: string) => ClusterReader;
+  /** Where a cluster's logs are gathered; null: nowhere, they are as long as their pods. */
+  readonly logs: (cluster: string) => LogArchive | null;
+  /** The way to a cluster's shops; null: none is configured. */
+  readonly shops: (cluster: string) => Shops | null;
 };
 
 export type ReadRouteOptions = {
@@ -41,24 +46,29 @@ export type ReadRouteOptions = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly engines: readonly EngineCard[];
-  readonly clusters: readonly Cluster[];
-  readonly cluster: Me['cluster'];
+  readonly clusters: readonly KnownCluster[];
+  readonly states: ClusterStates;
+  readonly placer: Placer;
+  readonly reservedHosts: readonly string[];
   readonly probes: readonly Probe[];
   readonly reads: Reads;
 };
 
 export function readRoutes(options: ReadRouteOptions): Route[] {
-  const { db, clock, ids, engines, clusters, cluster, probes, reads } = options;
-  const offer = { engines, clusters };
+  const { db, clock, ids, engines, clusters, states, placer, reservedHosts, probes, reads } =
+    options;
+  const offer = { engines, clusters, reservedHosts };
   const counter = createStoreCounter(db, clock);
   return [
-    ...engineRoutes({ engines, clusters, counter }),
-    ...nameRoutes({ db, clusters }),
-    ...previewRoutes({ db, clock, ids, offer, reads }),
+    ...engineRoutes({ engines, clusters, counter, placer }),
+    ...nameRoutes({ db, clusters, placer }),
+    ...previewRoutes({ db, clock, ids, offer, placer, reads }),
     ...changeRoutes({ db, reads }),
     ...workloadRoutes({ db, clock, engines, reads }),
-    ...orderRoutes({ db, clock, engines, kind: cluster.kind, reads }),
+    ...logRoutes({ db, clock, reads }),
+    ...orderRoutes({ db, clock, engines, clusters, reads }),
     ...auditRoutes({ db, clock }),
-    ...fleetRoutes({ db, clock, cluster, counter, probes, reads }),
+    ...fleetRoutes({ db, clock, clusters, states, counter, probes, reads }),
+    ...clusterRoutes({ clock, clusters, states }),
   ];
 }

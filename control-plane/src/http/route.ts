@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import type { Principal } from '../db/principals.ts';
 import { describeIssue, isMissing } from '../describe-issue.ts';
 import type { FieldError } from '../domain/request.ts';
+import type { Logger } from '../logger.ts';
 import type { Policy } from './auth.ts';
 import { invalidRequest, type ProblemCode } from './problem.ts';
 
@@ -28,6 +29,8 @@ export type Call<Body, Query> = {
   readonly query: Query;
   readonly idempotencyKey: string | null;
   readonly requestId: string;
+  /** Of this request: each of its lines has its id. */
+  readonly log: Logger;
   /** Where the caller is, as far as it can be believed. */
   readonly address: string;
   readonly ctx: Context;
@@ -45,6 +48,8 @@ export type RouteDescription = {
   readonly fresh?: boolean;
   readonly summary: string;
   readonly body?: z.ZodType;
+  /** The handler reads the body itself: it must see the very bytes. */
+  readonly raw?: boolean;
   readonly query?: z.ZodType;
   /** Takes an Idempotency-Key. */
   readonly idempotent?: boolean;

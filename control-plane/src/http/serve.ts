@@ -1,6 +1,7 @@
 /** Listening, and stopping so that nobody is cut off in the middle of an answer. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { prepareClosing } from '../closing.ts';
 import { PlatformError, describeError } from '../errors.ts';
 
 export type Listener = {
@@ -11,7 +12,7 @@ export type Listener = {
 };
 
 /** How long running requests get to end, in milliseconds. */
-const GRACE_MS = 5000;
+const GRACE_MS = 1500;
 
 /**
  * Serves requests at an address. Throws `port_taken` or `listen_failed`.
@@ -25,6 +26,7 @@ export async function listen(
     { requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 },
     handle,
   );
+  const closing = prepareClosing(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(explain(error, options)));
     server.listen(options.port, options.host, resolve);
@@ -32,15 +34,7 @@ export async function listen(
   return {
     server,
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-        server.close(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-        server.closeIdleConnections();
-      }),
+    close: () => closing.close(GRACE_MS),
   };
 }
 

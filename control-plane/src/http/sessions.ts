@@ -1,10 +1,10 @@
 /** The routes of one's sessions: where one is signed in, and signing out there. */
 import { endSession, endSessions, listSessions } from '../accounts/sessions.ts';
 import { SessionList } from '../contract.ts';
+import { describeAct } from '../db/acts.ts';
 import { appendAudit } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { Clock } from '../domain/ids.ts';
-import { describeAct } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { notFound } from './problem.ts';
 import { route, type Route } from './route.ts';

@@ -17,9 +17,9 @@ import {
   SignInOptions,
   SignUp,
 } from '../contract.ts';
+import { recordAct, type Act } from '../db/acts.ts';
 import type { Db } from '../db/open.ts';
 import type { Clock } from '../domain/ids.ts';
-import { recordAct, type Act } from './act.ts';
 import type { Authenticator } from './auth.ts';
 import { callAuth } from './call-auth.ts';
 import { RequestProblem } from './problem.ts';

@@ -1,7 +1,5 @@
 /** The routes of stores. A handler translates: the decisions are the domain's, the records db's. */
 import type { Acceptor } from '../db/accept.ts';
-import type { ChangeOutcome } from '../db/accept-outcome.ts';
-import { hashRequest, type IdempotencyKey } from '../db/idempotency.ts';
 import { listOperations, viewOperation } from '../db/operations.ts';
 import type { Db } from '../db/open.ts';
 import {
@@ -11,12 +9,10 @@ import {
   type Scope,
   type StoreWithTenant,
 } from '../db/stores.ts';
-import { findTenant, PLATFORM_TENANT } from '../db/tenants.ts';
 import type { Principal } from '../db/principals.ts';
 import { viewStore } from '../db/view.ts';
 import {
   Accepted,
-  ChangeStore,
   CreateStore,
   Health,
   OperationList,
@@ -24,41 +20,28 @@ import {
   StoreList,
   StoreQuery,
 } from '../contract.ts';
-import { resolveCreate, type Change, type FieldError, type Offer } from '../domain/request.ts';
-import { invalidRequest, notFound, RequestProblem } from './problem.ts';
-import { route, type Answer, type Call, type Route } from './route.ts';
+import type { ClusterStates } from '../db/cluster-states.ts';
+import type { Clock } from '../domain/ids.ts';
+import { isHeard } from '../domain/placement.ts';
+import type { Offer } from '../domain/request.ts';
+import { ALTERING, answerOutcome, keyOf } from './accepted.ts';
+import { settleCreate, type Placer } from './placing.ts';
+import { invalidRequest, notFound } from './problem.ts';
+import { route, type Call, type Route } from './route.ts';
 
 export type StoreRouteOptions = {
   readonly db: Db;
   readonly offer: Offer;
   readonly acceptor: Acceptor;
+  readonly clock: Clock;
+  readonly placer: Placer;
+  readonly states: ClusterStates;
   /** Something was recorded that the writer and the event streams should look at. */
   readonly announce: () => void;
 };
 
-/** Everything a store's routes may answer besides success. */
-const ALTERING = [
-  'malformed_json',
-  'idempotency_key_invalid',
-  'unsupported_media_type',
-  'body_too_large',
-  'invalid_request',
-  'idempotency_key_reused',
-] as const;
-
 export function storeRoutes(options: StoreRouteOptions): Route[] {
-  const { db, offer, acceptor, announce } = options;
-
-  async function change(call: Call<unknown, unknown>, wanted: Change): Promise<Answer> {
-    const outcome = await acceptor.change({
-      principal: call.principal,
-      storeId: readStoreId(call),
-      change: wanted,
-      key: keyOf(call, wanted.kind === 'update' ? wanted : null),
-      origin: call,
-    });
-    return answer(outcome, announce);
-  }
+  const { db, offer, acceptor, announce, clock, placer, states } = options;
 
   return [
     route({
@@ -76,26 +59,15 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
         'name_taken',
         'host_taken',
         'store_deleting',
+        'no_cluster',
       ],
       handle: async (call) => {
         const { principal, body } = call;
-        const errors: FieldError[] = [];
-        if (body.tenant !== undefined && principal.role !== 'operator')
-          errors.push({
-            field: 'tenant',
-            message: 'Only operators name a tenant; the store goes to your own.',
-          });
-        const resolved = resolveCreate(body, offer);
-        if (!resolved.ok) errors.push(...resolved.errors);
-        if (!resolved.ok || errors.length > 0) throw invalidRequest(errors);
-        const outcome = await acceptor.create({
-          principal,
-          tenant: await chooseTenant(db, principal, body.tenant),
-          settings: resolved.settings,
-          key: keyOf(call, body),
-          origin: call,
-        });
-        return answer(outcome, announce);
+        const key = keyOf(call, body);
+        const create = await settleCreate({ db, offer, placer }, { principal, body, key });
+        states.note(create.settings.cluster);
+        const outcome = await acceptor.create({ principal, ...create, key, origin: call });
+        return answerOutcome(outcome, announce);
       },
     }),
     route({
@@ -137,41 +109,6 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       },
     }),
     route({
-      method: 'PATCH',
-      path: '/api/stores/{id}',
-      policy: 'writer',
-      summary: 'Change a store’s plan or domain: a new generation',
-      body: ChangeStore,
-      idempotent: true,
-      answers: { 202: Accepted, 200: Accepted },
-      problems: ['not_found', ...ALTERING, 'host_taken', 'store_deleting'],
-      handle: (call) => change(call, { kind: 'update', ...call.body }),
-    }),
-    route({
-      method: 'DELETE',
-      path: '/api/stores/{id}',
-      policy: 'writer',
-      summary: 'Delete a store and everything in it',
-      answers: { 202: Accepted },
-      problems: ['not_found'],
-      handle: (call) => change(call, { kind: 'delete' }),
-    }),
-    route({
-      method: 'POST',
-      path: '/api/stores/{id}/retry',
-      policy: 'writer',
-      summary: 'Try again: a new generation with fresh web pods',
-      idempotent: true,
-      answers: { 202: Accepted },
-      problems: [
-        'not_found',
-        'idempotency_key_invalid',
-        'idempotency_key_reused',
-        'store_deleting',
-      ],
-      handle: (call) => change(call, { kind: 'retry' }),
-    }),
-    route({
       method: 'GET',
       path: '/api/stores/{id}/health',
       policy: 'reader',
@@ -181,7 +118,10 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       handle: async (call) => {
         const row = await readStore(db, call);
         const store = viewStore(row, row.tenantSlug);
-        const stages = await listStages(db, row.operationId);
+        const [stages, hearing] = await Promise.all([
+          listStages(db, row.operationId),
+          states.hear(row.cluster),
+        ]);
         return {
           status: 200,
           body: {
@@ -190,6 +130,11 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
             detail: store.detail,
             generation: store.generation,
             operation: row.operationId,
+            cluster: {
+              name: row.cluster,
+              heardAt: hearing.heardAt?.toISOString() ?? null,
+              heard: isHeard(hearing, clock()),
+            },
             deadlineAt: row.deadlineAt?.toISOString() ?? null,
             stages: stages.map((one) => ({
               stage: one.stage,
@@ -227,7 +172,7 @@ export function scopeOf(principal: Principal): Scope {
 }
 
 /** An id that cannot be one of ours is nobody's: the same 404. */
-function readStoreId(call: Call<unknown, unknown>): string {
+export function readStoreId(call: Call<unknown, unknown>): string {
   const { id = '' } = call.params;
   if (!/^st_[a-z0-9]{1,32}$/.test(id)) throw notFound();
   return id;
@@ -237,69 +182,4 @@ export async function readStore(db: Db, call: Call<unknown, unknown>): Promise<S
   const store = await findStore(db, scopeOf(call.principal), readStoreId(call));
   if (store === null) throw notFound();
   return store;
-}
-
-/** The tenant a create is for: the caller's own, or the one an operator names. */
-export async function chooseTenant(
-  db: Db,
-  principal: Principal,
-  named: string | undefined,
-): Promise<{ readonly id: string | null; readonly slug: string }> {
-  const own = { id: principal.tenantId, slug: principal.tenant };
-  if (principal.role !== 'operator') return own;
-  const slug = named ?? PLATFORM_TENANT;
-  return slug === own.slug ? own : ((await findTenant(db, slug)) ?? { id: null, slug });
-}
-
-function keyOf(call: Call<unknown, unknown>, body: unknown): IdempotencyKey | null {
-  return call.idempotencyKey === null
-    ? null
-    : {
-        tenantId: call.principal.tenantId,
-        key: call.idempotencyKey,
-        requestHash: hashRequest(call.ctx.method, call.ctx.path, body),
-      };
-}
-
-function answer(outcome: ChangeOutcome, announce: () => void): Answer {
-  switch (outcome.kind) {
-    case 'accepted':
-      if (outcome.status === 202 && !outcome.replayed) announce();
-      return {
-        status: outcome.status,
-        body: outcome.body,
-        headers: {
-          Location: `/api/stores/${outcome.body.store.id}`,
-          ...(outcome.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
-        },
-      };
-    case 'not-found':
-      throw notFound();
-    case 'key-reused':
-      throw new RequestProblem(
-        'idempotency_key_reused',
-        'This Idempotency-Key came with another request before.',
-        { hint: 'Use a new key for each new request.' },
-      );
-    case 'taken':
-      throw new RequestProblem(outcome.code, outcome.message, {
-        errors: [{ field: outcome.field, message: outcome.message }],
-      });
-    case 'refused':
-      throw new RequestProblem('store_deleting', outcome.message);
-    case 'invalid':
-      throw invalidRequest(outcome.errors);
-    case 'full':
-      throw new RequestProblem(
-        'store_limit',
-        `The tenant has ${outcome.limit} of ${outcome.limit} stores.`,
-        { hint: 'Delete a store, or ask an operator for a higher limit.' },
-      );
-    case 'too-fast':
-      throw new RequestProblem(
-        'rate_limited',
-        `At most ${outcome.limit} in a minute; the next is possible in ${outcome.retryAfterSeconds} s.`,
-        { headers: { 'Retry-After': String(outcome.retryAfterSeconds) } },
-      );
-  }
 }

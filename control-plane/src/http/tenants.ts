@@ -9,9 +9,9 @@ import {
   TenantListQuery,
   type Tenant,
 } from '../contract.ts';
+import { describeAct } from '../db/acts.ts';
 import { appendAudit } from '../db/audit.ts';
 import type { TenantLimits } from '../db/tenants.ts';
-import { describeAct } from './act.ts';
 import { deliver, invite, type InvitationOptions } from './invitations.ts';
 import { ownsEnough } from './members.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
@@ -102,7 +102,8 @@ export function tenantRoutes(
           status: 201,
           body: {
             tenant: made.tenant,
-            invitation: made.invited === null ? null : await deliver(options, made.invited),
+            invitation:
+              made.invited === null ? null : await deliver(options, made.invited, call.log),
           } satisfies TenantAnswer,
         };
       },

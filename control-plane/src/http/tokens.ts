@@ -1,14 +1,15 @@
 /** The routes of API tokens: people make their own, operators make any. */
 import { CreateToken, TenantQuery, TokenAnswer, TokenList, type Role } from '../contract.ts';
+import { describeAct } from '../db/acts.ts';
 import { appendAudit } from '../db/audit.ts';
 import type { Db } from '../db/open.ts';
 import type { Principal } from '../db/principals.ts';
-import { ensureTenant, PLATFORM_TENANT, type TenantLimits } from '../db/tenants.ts';
+import { PLATFORM_TENANT } from '../db/tenants.ts';
 import { createToken, listTokens, revokeToken, type TokenScope } from '../db/tokens.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
-import { describeAct } from './act.ts';
 import { invalidRequest, notFound, RequestProblem } from './problem.ts';
 import { route, type Route } from './route.ts';
+import { chooseOwner } from './tenant-choice.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -25,9 +26,8 @@ export function tokenRoutes(options: {
   readonly db: Db;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly limits: TenantLimits;
 }): Route[] {
-  const { db, clock, ids, limits } = options;
+  const { db, clock, ids } = options;
   return [
     route({
       method: 'GET',
@@ -78,9 +78,9 @@ export function tokenRoutes(options: {
           throw new RequestProblem('forbidden', 'Sign in: a token makes no tokens.');
         const { name, scopes } = body;
         const isOperator = principal.role === 'operator';
-        const slug = isOperator ? (body.tenant ?? PLATFORM_TENANT) : principal.tenant;
         if (body.tenant !== undefined && !isOperator)
           throw invalidRequest([{ field: 'tenant', message: 'Only operators name a tenant.' }]);
+        const { id: tenantId, slug } = await chooseOwner(db, principal, body.tenant);
         const role = body.role ?? chooseRole(principal, slug);
         if (!GIVES[principal.role].includes(role))
           throw invalidRequest([{ field: 'role', message: 'At most your own role.' }]);
@@ -95,10 +95,7 @@ export function tokenRoutes(options: {
         // What an operator makes for a tenant is the tenant's: it does not end with the operator.
         const userId = slug === principal.tenant ? principal.userId : null;
         const made = await db.transaction().execute(async (tx) => {
-          const tenant = isOperator
-            ? await ensureTenant(tx, slug, { makeId: ids.tenant, limits })
-            : { id: principal.tenantId };
-          const token = { tenantId: tenant.id, role, name, expiresAt, userId, scopes };
+          const token = { tenantId, role, name, expiresAt, userId, scopes };
           const made = await createToken(tx, ids, token);
           const detail = {
             token: made.id,
@@ -107,7 +104,7 @@ export function tokenRoutes(options: {
             scopes,
             expiresAt: expiresAt?.toISOString() ?? null,
           };
-          const act = { action: 'token.create', tenantId: tenant.id, detail };
+          const act = { action: 'token.create', tenantId, detail };
           await appendAudit(tx, [describeAct(call, act, clock())]);
           return made;
         });

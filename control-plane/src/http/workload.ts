@@ -1,20 +1,13 @@
 /** What a store's namespace says of itself, read from its cluster on demand. */
-import {
-  AdminLogin,
-  StoreEvents,
-  StoreLog,
-  StoreLogQuery,
-  StorePods,
-  StoreResources,
-} from '../contract.ts';
+import { AdminLogin, StoreEvents, StorePods, StoreResources } from '../contract.ts';
 import type { ClusterReader } from '../cluster/types.ts';
+import { recordAct, type Act } from '../db/acts.ts';
 import type { Db } from '../db/open.ts';
 import type { StoreWithTenant } from '../db/stores.ts';
 import type { EngineCard } from '../domain/engine.ts';
 import type { Clock } from '../domain/ids.ts';
 import type { PodFacts } from '../domain/observation-workload.ts';
 import { PlatformError } from '../errors.ts';
-import { recordAct, type Act } from './act.ts';
 import { RequestProblem } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
@@ -32,7 +25,6 @@ export function workloadRoutes(options: {
   readonly reads: Pick<Reads, 'cluster'>;
 }): Route[] {
   const { db, clock, engines, reads } = options;
-  const { cluster } = reads;
   return [
     route({
       method: 'GET',
@@ -43,7 +35,7 @@ export function workloadRoutes(options: {
       problems: CLUSTER,
       handle: async (call) => {
         const store = await readStore(db, call);
-        const events = (await cluster.listEvents(store.namespace))
+        const events = (await reads.cluster(store.cluster).listEvents(store.namespace))
           .toSorted((a, b) => b.at.getTime() - a.at.getTime())
           .slice(0, MOST_EVENTS)
           .map(({ at, type, reason, message, about, count }) => ({
@@ -66,21 +58,8 @@ export function workloadRoutes(options: {
       problems: CLUSTER,
       handle: async (call) => {
         const store = await readStore(db, call);
-        const pods = (await cluster.listPods(store.namespace)).map(viewPod);
+        const pods = (await reads.cluster(store.cluster).listPods(store.namespace)).map(viewPod);
         return { status: 200, body: { pods } satisfies StorePods };
-      },
-    }),
-    route({
-      method: 'GET',
-      path: '/api/stores/{id}/logs',
-      policy: 'reader',
-      summary: 'The last lines of a container; without a pod’s name, of the set-up Job',
-      query: StoreLogQuery,
-      answers: { 200: StoreLog },
-      problems: [...CLUSTER, 'invalid_request'],
-      handle: async (call) => {
-        const store = await readStore(db, call);
-        return { status: 200, body: await readLog(cluster, store.namespace, call.query) };
       },
     }),
     route({
@@ -92,8 +71,8 @@ export function workloadRoutes(options: {
       problems: CLUSTER,
       handle: async (call) => {
         const store = await readStore(db, call);
-        const quota = [...(await cluster.listQuotas(store.namespace))].sort((a, b) =>
-          a.resource < b.resource ? -1 : 1,
+        const quota = [...(await reads.cluster(store.cluster).listQuotas(store.namespace))].sort(
+          (a, b) => (a.resource < b.resource ? -1 : 1),
         );
         return { status: 200, body: { quota } satisfies StoreResources };
       },
@@ -117,7 +96,7 @@ export function workloadRoutes(options: {
           });
         let login: AdminLogin;
         try {
-          login = await readLogin(cluster, store, engines);
+          login = await readLogin(reads.cluster(store.cluster), store, engines);
         } catch (error) {
           const reason = error instanceof PlatformError ? error.code : 'internal';
           await record({ outcome: 'failed', detail: { store: store.name, reason } });
@@ -149,37 +128,6 @@ function viewPod(pod: PodFacts): StorePods['pods'][number] {
       reason: (waiting?.reason ?? (state === 'ended' ? ended?.reason : undefined)) || null,
     })),
   };
-}
-
-async function readLog(
-  cluster: ClusterReader,
-  namespace: string,
-  query: StoreLogQuery,
-): Promise<StoreLog> {
-  const pods = await cluster.listPods(namespace);
-  const pod =
-    query.pod === undefined
-      ? pods
-          .filter((one) => one.job === 'setup')
-          .toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime())[0]
-      : pods.find((one) => one.name === query.pod);
-  // The containers that a pod has are known here: no name reaches the cluster that is not one.
-  const container =
-    query.container === undefined
-      ? lastStarted(pod)
-      : pod?.containers.find((one) => one.name === query.container)?.name;
-  if (pod === undefined || container === undefined)
-    return { pod: pod?.name ?? null, container: null, lines: [] };
-  const text = await cluster.readLog(namespace, pod.name, { container, lines: query.lines });
-  const lines = (text ?? '').split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  return { pod: pod.name, container, lines };
-}
-
-/** The container to look at: the one that is running or ended last, in the pod's own order. */
-function lastStarted(pod: PodFacts | undefined): string | undefined {
-  const begun = pod?.containers.filter((one) => one.state !== 'waiting' || one.ended !== null);
-  return (begun?.at(-1) ?? pod?.containers[0])?.name;
 }
 
 async function readLogin(

@@ -14,6 +14,13 @@ export type Work = {
   run(lease: Lease, signal: AbortSignal): Promise<void>;
 };
 
+export type LoopMeasure = {
+  /** @param code of the PlatformError, else `unexpected` */
+  failed(code: string): void;
+  /** Whether this process does the work, rather than stand by. */
+  active(isActive: boolean): void;
+};
+
 export type RunningLoop = {
   /** null while it runs well, else why it does not, in one sentence. */
   trouble(): string | null;
@@ -23,10 +30,18 @@ export type RunningLoop = {
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
+/** How often one that stands by asks for the lease. */
+const STAND_BY_MS = 500;
 /** A run this long was a good one: the next failure starts with a short pause again. */
 const GOOD_RUN_MS = 30_000;
 
-export function startLoop(db: Db, holder: string, logger: Logger, work: Work): RunningLoop {
+export function startLoop(
+  db: Db,
+  holder: string,
+  logger: Logger,
+  work: Work,
+  measure?: LoopMeasure,
+): RunningLoop {
   const stopping = new AbortController();
   const isStopping = (): boolean => stopping.signal.aborted;
   let trouble: string | null = 'starting';
@@ -36,7 +51,7 @@ export function startLoop(db: Db, holder: string, logger: Logger, work: Work): R
     const lease = await takeLease(db, work.lease, holder);
     if (lease === null) {
       trouble = null; // another process does the work
-      await sleep(LEASE_SECONDS * 250, stopping.signal);
+      await sleep(STAND_BY_MS, stopping.signal);
       return;
     }
     const round = new AbortController();
@@ -52,8 +67,10 @@ export function startLoop(db: Db, holder: string, logger: Logger, work: Work): R
     const startedAt = performance.now();
     try {
       trouble = null;
+      measure?.active(true);
       await work.run(lease, signal);
     } finally {
+      measure?.active(false);
       clearInterval(renewing);
       round.abort();
       if (performance.now() - startedAt > GOOD_RUN_MS) pause = FIRST_PAUSE_MS;
@@ -68,6 +85,7 @@ export function startLoop(db: Db, holder: string, logger: Logger, work: Work): R
       } catch (error) {
         if (isStopping()) return;
         trouble = describeError(error);
+        measure?.failed(error instanceof PlatformError ? error.code : 'unexpected');
         logger.error({ lease: work.lease, err: error }, 'work stopped, will run again');
         if (error instanceof PlatformError && !error.retryable) pause = LONGEST_PAUSE_MS;
         await sleep(pause * (0.75 + Math.random() / 2), stopping.signal);

@@ -15,9 +15,13 @@ export type ObserverMetrics = {
       | 'batch_errors',
     by?: number,
   ): void;
-  set(name: 'applications' | 'orphans' | 'pending' | 'watch_age_seconds', value: number): void;
+  set(name: ObserverLevel, value: number): void;
+  /** Forgets the levels: another process observes now, and what was known here grows stale. */
+  clear(): void;
   record(name: 'batch_size' | 'batch_seconds', value: number): void;
 };
+
+export type ObserverLevel = 'applications' | 'orphans' | 'pending' | 'watch_age_seconds';
 
 /** Makes the `report` of a watch: counts everything, logs what somebody may have to know. */
 export function reportWatch(

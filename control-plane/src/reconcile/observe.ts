@@ -21,7 +21,9 @@ import {
   type ObservedStore,
   type OperationStep,
 } from '../db/observations.ts';
-import { writeStatus, type StatusChange } from '../db/status.ts';
+import { WAITING_FOR_OPERATOR } from '../db/accept-outcome.ts';
+import { holdRemovals } from '../db/holds.ts';
+import { lockStoresOf, writeStatus, type StatusChange } from '../db/status.ts';
 import {
   STUCK_AFTER_MS,
   judgeStore,
@@ -33,12 +35,14 @@ import {
 } from '../domain/lifecycle.ts';
 import { explainUnseenTenant } from '../domain/lifecycle-words.ts';
 import { hashStoreId, nameProject, type StoreProblem } from '../domain/store.ts';
+import { describeSilence } from './hearing.ts';
 import { TaskQueue, askCluster, type Answer } from './observe-questions.ts';
 import type { ObserverMetrics } from './observe-metrics.ts';
 import type { ApplicationWatch, ClusterReader, ObjectWatch } from '../cluster/types.ts';
 import type { Db, Tx } from '../db/open.ts';
 import type { Observation } from '../domain/observation.ts';
 import type { GenerationFacts } from '../domain/observation-workload.ts';
+import type { RemovalGuard } from '../domain/cluster.ts';
 import type { Clock } from '../domain/ids.ts';
 import type { Logger } from '../logger.ts';
 
@@ -53,6 +57,8 @@ export type ObserverOptions = {
   readonly reader: ClusterReader;
   readonly logger: Logger;
   readonly metrics: ObserverMetrics;
+  /** How much of it may be removed before a second operator is asked. */
+  readonly guard: RemovalGuard;
   /** Throws unless this process holds the cluster's lease; asked inside each writing transaction. */
   readonly checkLease: (tx: Tx) => Promise<void>;
   /** How long a change may take, from its request to live. */
@@ -110,6 +116,11 @@ type Memory = {
   readonly asking: Set<Question>;
   readonly askedAt: Map<Question, number>;
 };
+
+/** By which lines about a store are found, and what is done with it at the time. */
+function idsOf({ id, tenantId, operation }: ObservedStore): Readonly<Record<string, string>> {
+  return { operation: operation.id, store: id, tenant: tenantId };
+}
 
 type Judged = { readonly store: ObservedStore; readonly verdict: Verdict };
 
@@ -198,6 +209,7 @@ export function createObserver(options: ObserverOptions): Observer {
         ...(memory.diagnosis === undefined ? {} : { diagnosis: memory.diagnosis }),
       },
       troubleSince: memory.troubleSince,
+      silence: describeSilence(applications, now),
     };
     // The first LIST takes a moment: nobody fails for that.
     if (seen.sighting.kind === 'unknown' && now.getTime() - startedAt < BLIND_TOLERATED_MS)
@@ -240,7 +252,7 @@ export function createObserver(options: ObserverOptions): Observer {
         if (!stopped) mark([store.application]);
       } catch (error) {
         metrics.count('question_errors');
-        logger.debug({ store: store.id, question, err: error }, 'a question to the cluster failed');
+        logger.debug({ ...idsOf(store), question, err: error }, 'a question to the cluster failed');
       } finally {
         memory.asking.delete(question);
       }
@@ -261,13 +273,26 @@ export function createObserver(options: ObserverOptions): Observer {
     if (news.length === 0) return;
     const steps = news.map((one) => planStep(one, now)).filter((step) => step !== null);
     await inTransaction(async (tx) => {
+      // All at once, in one order: two rounds could meet somebody who takes them the other way.
+      await lockStoresOf(
+        tx,
+        news.map(({ store }) => store.operation.id),
+      );
       const stepped = await stepOperations(tx, steps);
       const dropped = new Set(
         steps.map((step) => step.operationId).filter((id) => !stepped.has(id)),
       );
+      const held = await holdRemovals(tx, {
+        ...{ cluster, guard: options.guard, at: now },
+        operationIds: steps
+          .filter((step) => beginsRemoval(step) && stepped.has(step.operationId))
+          .map((step) => step.operationId),
+      });
       const changes = news
         .filter(({ store }) => !dropped.has(store.operation.id))
-        .map((one) => planChange(one, now));
+        .map((one) =>
+          held.has(one.store.operation.id) ? planHold(one, now) : planChange(one, now),
+        );
       const written = await writeStatus(tx, changes);
       metrics.count('status_changes', written.length);
     });
@@ -278,9 +303,8 @@ export function createObserver(options: ObserverOptions): Observer {
       if (verdict.status !== store.status || verdict.next !== null)
         logger.info(
           {
-            store: store.id,
+            ...idsOf(store),
             application: store.application,
-            operation: store.operation.id,
             status: verdict.status,
             stage: verdict.stage,
             ...(verdict.next === null ? {} : { next: verdict.next }),
@@ -517,6 +541,20 @@ function planStep({ store, verdict }: Judged, now: Date): OperationStep | null {
       };
 }
 
+/** A kept store's time is over; a removal that goes back a step has begun already. */
+function beginsRemoval({ from, to }: OperationStep): boolean {
+  return to.state === 'queued' && to.action === 'release' && from.action === 'retire';
+}
+
+/** So much is being removed that this one waits, as it is. */
+function planHold({ store }: Judged, now: Date): StatusChange {
+  const { id, status, stage, problem, operation } = store;
+  return {
+    ...{ storeId: id, operationId: operation.id, status, stage, problem, at: now },
+    detail: WAITING_FOR_OPERATOR,
+  };
+}
+
 function planChange({ store, verdict }: Judged, now: Date): StatusChange {
   return {
     storeId: store.id,
@@ -526,9 +564,9 @@ function planChange({ store, verdict }: Judged, now: Date): StatusChange {
     detail: verdict.detail,
     problem: verdict.problem,
     at: now,
-    // Ready anew: the change is through, no deadline is left.
+    // The change is through: no deadline is left.
     ...(verdict.end === 'done'
-      ? { readyAt: now, deadlineAt: null }
+      ? { ...(verdict.status === 'ready' ? { readyAt: now } : {}), deadlineAt: null }
       : store.status === 'provisioning'
         ? { deadlineAt: store.deadlineAt }
         : {}),

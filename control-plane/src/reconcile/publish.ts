@@ -7,9 +7,11 @@
  * is published twice and nothing acknowledged is lost. Holds the repository's lease.
  */
 import { readAuditHead } from '../db/audit.ts';
-import type { Lease } from '../db/leases.ts';
+import { renewLease, type Lease } from '../db/leases.ts';
+import type { EndRules } from '../db/uncommitted.ts';
 import {
   failOperation,
+  findReviewedHeads,
   listQueuedOperations,
   listQueuedTenants,
   readAcknowledged,
@@ -19,32 +21,28 @@ import {
   type QueuedTenant,
 } from '../db/queue.ts';
 import type { Db } from '../db/open.ts';
-import {
-  readCommitTrailers,
-  writeAuditTrailer,
-  writeCommitMessage,
-} from '../domain/commit-message.ts';
+import { readCommitTrailers, writeAuditTrailer } from '../domain/commit-message.ts';
 import { describeError, PlatformError } from '../errors.ts';
 import type { Batch, Branch, CommitRecord, CommitSha, FileChange } from '../git/types.ts';
 import type { Logger } from '../logger.ts';
-import { pathOfStore } from '../render/paths.ts';
+import { isSealed } from '../render/seal.ts';
+import type { Seed } from '../render/seeds.ts';
 import type { RenderAction } from '../render/store.ts';
+import { commitChanges, commitOperation } from './commit-operation.ts';
+import { idsOf } from './log-ids.ts';
 import { createBell, sleep, type Work } from './loop.ts';
+import { createRelay, type Relay, type SendPush } from './relay.ts';
+import type { ReviewFaultPoint } from './reviews.ts';
 
 /**
- * Files that must be in the repository before the first store. Only what is absent is written; a
- * seed with a `folder` is published whole or not at all (a chart's version never changes).
+ * Where a test may end or stop the process: when operations were found, after the objects are made,
+ * after the push was answered, after it was settled; of a review, after its branch was pushed, and
+ * after its pull request was opened.
  */
-export type Seed = {
-  readonly subject: string;
-  readonly files: readonly FileChange[];
-  readonly folder?: string;
-};
+export type FaultPoint =
+  'accepted' | 'before-push' | 'after-push' | 'acknowledged' | ReviewFaultPoint;
 
-/** Where a test may end the process: after the objects are made, and after the push was answered. */
-export type FaultPoint = 'before-push' | 'after-push';
-
-export type PublisherOptions = {
+export type PublisherOptions = EndRules & {
   readonly db: Db;
   readonly logger: Logger;
   readonly clock: () => Date;
@@ -54,17 +52,11 @@ export type PublisherOptions = {
   readonly seeds: readonly Seed[];
   readonly render: RenderAction;
   readonly renderTenant: (tenant: QueuedTenant) => FileChange;
-  /** Tells Argo CD of commits on the branch; must not throw. */
-  readonly relay: (push: Push) => Promise<void>;
+  /** Each tells one Argo CD of commits on the branch; must not throw. */
+  readonly relays: readonly SendPush[];
   readonly measure: PublisherMeasures;
-  /** Called at each fault point with the number of commits about to be pushed for operations. */
+  /** Called at each fault point with the number of operations, or of commits for them. */
   readonly fault?: (point: FaultPoint, operations: number) => void;
-};
-
-export type Push = {
-  readonly before: CommitSha | null;
-  readonly after: CommitSha;
-  readonly commits: readonly CommitRecord[];
 };
 
 export type PublisherMeasures = {
@@ -79,14 +71,11 @@ export type Publisher = Work & {
   noticePush(after: CommitSha | null): void;
 };
 
-const AUTHOR = { name: 'Shopyard', email: 'shopyard@localhost' };
 /** How long the writer waits for a ring before it looks at the queue by itself. */
 const IDLE_MS = 1_000;
 /** How often the branch is looked at for people's pushes when nobody tells of them. */
 const POLL_MS = 30_000;
 const ATTEMPTS = 10;
-/** Commits told of in one call, at most. */
-const RELAYED_COMMITS = 5_000;
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const bell = createBell();
@@ -100,7 +89,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     async run(lease, signal) {
       const branch = await options.openBranch(signal);
-      const relay = new Relay(options.relay);
+      const relay = createRelay(options.relays, signal);
       const session = new Session(options, lease, branch, relay, signal);
       await session.start();
       let polledAt = performance.now();
@@ -114,62 +103,18 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }
         if (!(await session.publishNext())) await bell.wait(IDLE_MS, signal);
       }
-      await relay.stop();
+      await relay.end();
     },
   };
 }
 
 type Planned = {
   readonly commits: CommitRecord[];
+  /** Those of the commits that are of an operation, by their sha. */
+  readonly operations: Map<CommitSha, QueuedOperation>;
   readonly unchanged: QueuedOperation[];
   readonly tenants: QueuedTenant[];
 };
-
-/**
- * Tells of pushes, one call at a time, beside the next batch. What comes while a call is under way
- * goes out together in the next: an Argo CD that does not answer holds up nothing, and what waits
- * for it does not grow.
- */
-class Relay {
-  readonly #send: (push: Push) => Promise<void>;
-  #waiting: Push | null = null;
-  #sending: Promise<void> | null = null;
-
-  constructor(send: (push: Push) => Promise<void>) {
-    this.#send = send;
-  }
-
-  add(push: Push): void {
-    this.#waiting = this.#waiting === null ? push : joinPushes(this.#waiting, push);
-    this.#sending ??= this.#sendAll();
-  }
-
-  /** Waits for the call that is under way; Argo CD finds the rest by itself. */
-  async stop(): Promise<void> {
-    this.#waiting = null;
-    await this.#sending;
-  }
-
-  async #sendAll(): Promise<void> {
-    while (this.#waiting !== null) {
-      const push = this.#waiting;
-      this.#waiting = null;
-      await this.#send(push);
-    }
-    this.#sending = null;
-  }
-}
-
-/** Without commits it says that anything may have changed: of a gap, or of too much. */
-function joinPushes(earlier: Push, later: Push): Push {
-  const commits = [...earlier.commits, ...later.commits];
-  const isWhole =
-    earlier.after === later.before &&
-    earlier.commits.length > 0 &&
-    later.commits.length > 0 &&
-    commits.length <= RELAYED_COMMITS;
-  return { before: earlier.before, after: later.after, commits: isWhole ? commits : [] };
-}
 
 /** One run under one lease on one open branch. */
 class Session {
@@ -197,25 +142,36 @@ class Session {
     await this.catchUp();
     for (const seed of this.#options.seeds)
       await this.#publish(async (batch) => {
-        const absent = await this.#findAbsent(batch, seed);
-        const commit = await this.#commit(batch, absent, `${seed.subject}\n`);
-        return { commits: commit === null ? [] : [commit], unchanged: [], tenants: [] };
+        const changes = await this.#planSeed(batch, seed);
+        const commit = await commitChanges(
+          batch,
+          changes,
+          `${seed.subject}\n`,
+          this.#options.clock(),
+        );
+        return {
+          commits: commit === null ? [] : [commit],
+          operations: new Map(),
+          unchanged: [],
+          tenants: [],
+        };
       });
   }
 
   /** Publishes what waits, at most one batch; false when nothing did. */
   async publishNext(): Promise<boolean> {
-    const { db } = this.#options;
+    const { db, repository } = this.#options;
     const [tenants, operations] = await Promise.all([
       listQueuedTenants(db),
-      listQueuedOperations(db),
+      listQueuedOperations(db, repository),
     ]);
     if (tenants.length + operations.length === 0) return false;
+    this.#options.fault?.('accepted', operations.length);
     const startedAt = performance.now();
     let left = operations;
     await this.#publish(async (batch, attempt) => {
       // After a doubtful push some of these may have turned out to be on the branch already.
-      if (attempt > 0) left = await listQueuedOperations(db);
+      if (attempt > 0) left = await listQueuedOperations(db, repository);
       return this.#plan(batch, tenants, left);
     });
     this.#options.measure.batch(left.length, (performance.now() - startedAt) / 1_000);
@@ -231,10 +187,11 @@ class Session {
     if (tip === null || tip === acknowledged) return;
     if (acknowledged === null || result.kind === 'rewritten') {
       // First sight of a repository that has a history, or a history that was replaced: what is
-      // there is taken as it is; stores whose commits are gone show as drift.
+      // there is taken as it is; stores whose files are others now show as drift.
       if (acknowledged !== null) logger.warn({ repository, tip }, 'the branch was rewritten');
+      const changes = result.kind === 'rewritten' ? (result.changes ?? undefined) : undefined;
       await this.#settle({
-        commits: [describeUnknownTip(tip, this.#options.clock())],
+        commits: [{ ...describeUnknownTip(tip, this.#options.clock()), changes }],
         unchanged: [],
         tenants: [],
       });
@@ -242,12 +199,29 @@ class Session {
     }
     if (result.commits.length === 0) return;
     const settled = await this.#settle({
-      commits: result.commits.map(indexCommit),
+      commits: await this.#index(result.commits),
       unchanged: [],
       tenants: [],
     });
     logger.info({ commits: result.commits.length, settled }, 'read commits from the branch');
     this.#relay.add({ before: acknowledged, after: tip, commits: result.commits });
+  }
+
+  /**
+   * What the commits say of themselves. A merge says little: what it brought is known by the head of
+   * its pull request, so that the operation is settled by the commit that is on the branch.
+   */
+  async #index(commits: readonly CommitRecord[]): Promise<IndexedCommit[]> {
+    const { db, repository } = this.#options;
+    const merged = commits.flatMap((commit) => commit.otherParents ?? []);
+    const heads = await findReviewedHeads(db, repository, merged);
+    return commits.map((commit) => {
+      const indexed = indexCommit(commit);
+      const head = commit.otherParents?.find((sha) => heads.has(sha));
+      return indexed.operationId !== null || head === undefined
+        ? indexed
+        : { ...indexed, ...heads.get(head) };
+    });
   }
 
   /** Plans on the tip, pushes, settles; on any doubt reads the branch again and starts over. */
@@ -275,7 +249,7 @@ class Session {
     const operations = planned.commits.map(indexCommit).filter((one) => one.operationId !== null);
     this.#options.fault?.('before-push', operations.length);
     try {
-      const result = await batch.push();
+      const result = await batch.push(() => this.#holdLease());
       if (result.kind === 'moved') return 'moved';
       this.#options.fault?.('after-push', operations.length);
       await this.#settle({
@@ -283,6 +257,11 @@ class Session {
         unchanged: planned.unchanged,
         tenants: planned.tenants,
       });
+      this.#options.fault?.('acknowledged', operations.length);
+      for (const [commit, operation] of planned.operations)
+        this.#options.logger.info({ ...idsOf(operation), commit }, 'committed');
+      for (const operation of planned.unchanged)
+        this.#options.logger.info(idsOf(operation), 'nothing to commit: it is so already');
       if (result.kind === 'pushed') this.#relay.add({ ...result, commits: planned.commits });
       return null;
     } catch (error) {
@@ -294,16 +273,32 @@ class Session {
     }
   }
 
+  /**
+   * Between planning and pushing the process may have been stopped past its lease, and what it
+   * planned withdrawn by another writer without a commit that would make the push fail.
+   */
+  async #holdLease(): Promise<void> {
+    if (!(await renewLease(this.#options.db, this.#lease)))
+      throw new PlatformError('lease_lost', `Another process holds ${this.#lease.name}.`, {
+        retryable: true,
+      });
+  }
+
   async #plan(
     batch: Batch,
     tenants: readonly QueuedTenant[],
     operations: readonly QueuedOperation[],
   ): Promise<Planned> {
-    const { db, clock, logger, render } = this.#options;
-    const planned: Planned = { commits: [], unchanged: [], tenants: [...tenants] };
+    const { db, clock, logger, render, domainOf, deadlineMs } = this.#options;
+    const planned: Planned = {
+      commits: [],
+      operations: new Map(),
+      unchanged: [],
+      tenants: [...tenants],
+    };
     const auditHead = await readAuditHead(db);
     for (const tenant of tenants) {
-      const commit = await this.#commit(
+      const commit = await commitChanges(
         batch,
         [this.#options.renderTenant(tenant)],
         `Fence tenant ${tenant.tenant} on cluster ${tenant.cluster}\n\n` +
@@ -311,74 +306,53 @@ class Session {
           [`Tenant-Id: ${tenant.tenantId}`, 'Action: tenant', ...writeAuditTrailer(auditHead)].join(
             '\n',
           ),
+        clock(),
       );
       if (commit !== null) planned.commits.push(commit);
     }
     for (const operation of operations) {
       try {
-        const isCommitted = await batch.tree.exists(`${pathOfStore(operation.spec)}/store.yaml`);
-        const changes = render(
-          {
-            action: operation.action,
-            store: operation.spec,
-            operationId: operation.id,
-            at: operation.createdAt,
-          },
-          isCommitted,
-        );
-        const message = writeCommitMessage(operation.action, operation.spec, operation, auditHead);
-        const commit = await this.#commit(batch, changes, message);
+        const commit = await commitOperation(batch, operation, { render, auditHead, at: clock() });
         if (commit === null) planned.unchanged.push(operation);
-        else planned.commits.push(commit);
+        else {
+          planned.commits.push(commit);
+          planned.operations.set(commit.sha, operation);
+        }
       } catch (error) {
         // One operation that cannot be planned must not hold up the others.
         if (!(error instanceof PlatformError) || error.retryable) throw error;
-        logger.error({ err: error, operation: operation.id }, 'operation cannot be published');
+        logger.error({ err: error, ...idsOf(operation) }, 'operation cannot be published');
         const problem = {
           code: error.code,
           message: `This change cannot be written to the repository: ${describeError(error)}`,
           hint: error.hint ?? 'Ask the operator; the log has the details.',
         };
-        await failOperation(db, this.#lease, operation, problem, clock());
+        const rules = { domainOf, deadlineMs, at: clock() };
+        await failOperation(db, this.#lease, operation, problem, rules);
       }
     }
     return planned;
   }
 
-  /** Adds a commit to the batch; null when it would change nothing. */
-  async #commit(
-    batch: Batch,
-    changes: readonly FileChange[],
-    message: string,
-  ): Promise<CommitRecord | null> {
-    const at = this.#options.clock();
-    const result = await batch.commit(changes, { message, author: AUTHOR, at });
-    return result.kind === 'unchanged'
-      ? null
-      : {
-          sha: result.sha,
-          parent: result.parent,
-          message,
-          author: { ...AUTHOR, at },
-          changedPaths: result.changedPaths,
-        };
-  }
-
-  async #findAbsent(batch: Batch, seed: Seed): Promise<FileChange[]> {
-    const absent: FileChange[] = [];
+  async #planSeed(batch: Batch, seed: Seed): Promise<FileChange[]> {
+    const changes: FileChange[] = [];
     const differing: string[] = [];
     for (const file of seed.files) {
       const present = await batch.tree.read(file.path);
-      if (present === null) absent.push(file);
-      else if (!Buffer.from(file.content ?? '').equals(present)) differing.push(file.path);
+      if (present === null || file.content === null) {
+        if (present !== file.content) changes.push(file);
+      } else if (!Buffer.from(file.content).equals(present)) {
+        if (isSealed(Buffer.from(present).toString('utf8'))) changes.push(file);
+        else differing.push(file.path);
+      }
     }
     if (differing.length > 0)
       this.#options.logger.warn(
         { seed: seed.subject, paths: differing.slice(0, 5), count: differing.length },
         'the repository has other content than this release; what is published stays',
       );
-    if (seed.folder !== undefined && absent.length < seed.files.length) return [];
-    return absent;
+    if (seed.folder !== undefined && changes.length < seed.files.length) return [];
+    return changes;
   }
 
   #settle(what: {
@@ -398,6 +372,7 @@ function indexCommit(commit: CommitRecord): IndexedCommit {
     author: commit.author.name,
     at: commit.author.at,
     ...readCommitTrailers(commit.message),
+    changes: commit.changes,
   };
 }
 

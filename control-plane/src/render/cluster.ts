@@ -1,7 +1,15 @@
-/** What a cluster's folder holds before its first store: root, shards, placeholders, tenants. */
+/** What a cluster's folder holds before its first store: root, add-ons, shards, placeholders, tenants. */
 import { nameNamespace, nameProject } from '../domain/store.ts';
 import type { FileChange } from '../git/types.ts';
-import { listShards, pathOfRoot, pathOfShard, pathOfTenant, type ShardDigits } from './paths.ts';
+import {
+  listShards,
+  pathOfAddOn,
+  pathOfPolicies,
+  pathOfRoot,
+  pathOfShard,
+  pathOfTenant,
+  type ShardDigits,
+} from './paths.ts';
 import { compileTemplate, type TemplateSources } from './template.ts';
 
 export const ARGOCD_NAMESPACE = 'argocd';
@@ -29,10 +37,16 @@ export function renderRootManifest(
 /** Every file of a new cluster's folder. */
 export function renderClusterFolder(
   sources: TemplateSources,
-  cluster: RepositoryAddress & { readonly cluster: string; readonly shardDigits: ShardDigits },
+  cluster: RepositoryAddress & {
+    readonly cluster: string;
+    readonly shardDigits: ShardDigits;
+    /** null: it is to have none. */
+    readonly policiesVersion: string | null;
+  },
 ): FileChange[] {
   const renderShard = compileTemplate(sources, 'clusters/base/shard.yaml.hbs');
   const renderPlaceholder = compileTemplate(sources, 'clusters/base/placeholder.yaml.hbs');
+  const renderPolicies = compileTemplate(sources, 'clusters/base/policies.yaml.hbs');
   const shared = {
     argocdNamespace: ARGOCD_NAMESPACE,
     repositoryUrl: cluster.repositoryUrl,
@@ -45,6 +59,14 @@ export function renderClusterFolder(
       content: renderRootManifest(sources, cluster),
     },
   ];
+  if (cluster.policiesVersion !== null)
+    files.push({
+      path: pathOfAddOn(cluster.cluster, 'policies'),
+      content: renderPolicies({
+        ...shared,
+        policiesPath: pathOfPolicies(cluster.policiesVersion),
+      }),
+    });
   for (const shard of listShards(cluster.shardDigits)) {
     const path = pathOfShard(cluster.cluster, shard);
     const name = `shopyard-shard-${shard}`;

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { chooseRounds } from '../../../test/faults/tally.ts';
 import { compileTemplate, parseYaml, writeYaml } from './template.ts';
+
+const ROUNDS = chooseRounds({ short: 20_000, full: 100_000 });
 
 const compile = (source: string) => compileTemplate({ t: source }, 't');
 
@@ -19,10 +22,12 @@ test.each([
   expect(() => compile(source)).toThrow(/only \{\{yaml/);
 });
 
-test('refuses a value that is missing, or is not a scalar', () => {
+test('refuses a value that is missing, or is neither a scalar nor a mapping', () => {
   const render = compile('a: {{yaml a}}');
   expect(() => render({})).toThrow();
-  expect(() => render({ a: { b: 1 } })).toThrow(/not a scalar/);
+  expect(() => render({ a: new Date(0) })).toThrow(/not a scalar/);
+  expect(() => render({ a: { b: ['x'] } })).toThrow(/not a scalar/);
+  expect(() => render({ a: { b: undefined } })).toThrow(/not a scalar/);
   expect(() => render({ a: ['x'] })).toThrow(/not a scalar/);
   expect(() => render({ a: null })).toThrow(/not a scalar/);
   expect(() => render({ a: 1.5 })).toThrow(/not a scalar/);
@@ -42,6 +47,14 @@ const AWKWARD = [
   '😀', 'é', '__proto__', 'constructor', '../..', '.git', '-rf', '$(x)', '${x}', '{{.Values}}',
 ]; // prettier-ignore
 
+test('writes a mapping as it is, whatever its keys and values are', () => {
+  const inner = Object.fromEntries(AWKWARD.map((text) => [text, text]));
+  const value = { flag: true, count: 3, nothing: null, empty: {}, inner };
+  const read = parseYaml('t', compile('a: {{yaml a}}\n')({ a: value })) as { a: typeof value };
+  expect(Object.entries(read.a.inner).sort()).toEqual(Object.entries(inner).sort());
+  expect({ ...read.a, inner }).toEqual(value);
+});
+
 /** mulberry32: small, seeded, good enough to pick strings. */
 function createRandom(seed: number): () => number {
   let state = seed;
@@ -53,7 +66,7 @@ function createRandom(seed: number): () => number {
   };
 }
 
-test('what goes in as a string comes out as that string, whatever it is', () => {
+test('what goes in as a string comes out as that string, whatever it is (reliability 13)', () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
   const random = createRandom(seed);
   const pick = (): string => {
@@ -65,7 +78,7 @@ test('what goes in as a string comes out as that string, whatever it is', () => 
     return parts.join(random() < 0.5 ? '' : ' ');
   };
   const render = compile('outer:\n  a: {{yaml a}}\n  b:\n    - {{yaml b}}\n');
-  for (let round = 0; round < 100_000; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const value = { a: pick(), b: pick() };
     const context = `seed ${seed}, round ${round}: ${JSON.stringify(value)}`;
     const text = render(value);

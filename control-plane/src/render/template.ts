@@ -1,7 +1,8 @@
 /**
  * Handlebars templates that can only make data. Every expression must be `{{yaml value}}`, which
- * writes a JSON scalar (or `#if` on a flag): no user string can become structure. What was rendered
- * is parsed again and written in one canonical form, so that the same input gives the same bytes.
+ * writes JSON: a scalar, or a mapping of such (or `#if` on a flag). No user string can become
+ * structure. What was rendered is parsed again and written in one canonical form, so that the same
+ * input gives the same bytes.
  */
 import Handlebars from 'handlebars';
 import { parseAllDocuments, stringify } from 'yaml';
@@ -14,7 +15,7 @@ export type TemplateSources = Readonly<Record<string, string>>;
 export type Template = (data: Readonly<Record<string, unknown>>) => string;
 
 const handlebars = Handlebars.create();
-handlebars.registerHelper('yaml', (value: unknown) => writeScalar(value));
+handlebars.registerHelper('yaml', (value: unknown) => writeValue(value));
 
 /** Compiles a template; throws when it has an expression other than `yaml` and `#if`. */
 export function compileTemplate(sources: TemplateSources, name: string): Template {
@@ -51,6 +52,8 @@ export function writeYaml(value: unknown): string {
     aliasDuplicateObjects: false,
     // Block scalars lose lines of nothing but blanks; quoted ones lose nothing.
     blockQuote: false,
+    // Over several lines the library writes a line of one blank as a backslash.
+    doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER,
   });
 }
 
@@ -70,6 +73,21 @@ function parseDocuments(name: string, text: string): unknown[] {
   });
 }
 
+/** JSON is YAML. Mappings come from settings and stores, never as something else in disguise. */
+function writeValue(value: unknown): string {
+  if (
+    value === null ||
+    typeof value !== 'object' ||
+    Object.getPrototypeOf(value) !== Object.prototype
+  )
+    return writeScalar(value);
+  const entries = Object.entries(value).map(
+    // Within a mapping nothing can be a value; alone it is a value that was forgotten.
+    ([key, inner]) => `${writeScalar(key)}: ${inner === null ? 'null' : writeValue(inner)}`,
+  );
+  return `{${entries.join(', ')}}`;
+}
+
 /** A JSON scalar is a YAML scalar, once everything YAML treats as a line break or hides is escaped. */
 function writeScalar(value: unknown): string {
   if (typeof value === 'boolean') return String(value);
@@ -77,7 +95,7 @@ function writeScalar(value: unknown): string {
   if (typeof value !== 'string')
     throw new PlatformError(
       'template_unsafe',
-      `A template was given ${typeof value}, not a scalar.`,
+      `A template was given ${typeof value}, not a scalar or a mapping.`,
     );
   if (!value.isWellFormed())
     throw new PlatformError('template_unsafe', 'A text holds half of a Unicode character.');

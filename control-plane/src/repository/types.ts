@@ -4,7 +4,7 @@
  */
 import type { CommitAuthor, CommitSha, TreeReader } from '../git/types.ts';
 
-/** One commit against its first parent. */
+/** One commit against its first parent, or another commit before it. */
 export type RepositoryChange = {
   readonly sha: CommitSha;
   readonly message: string;
@@ -16,10 +16,13 @@ export type RepositoryChange = {
   readonly after: TreeReader;
 };
 
-/** All throw the retryable PlatformError `repository_unavailable` when the repository cannot be read. */
+/**
+ * All throw the retryable PlatformError `repository_unavailable` when the repository cannot be read.
+ * Trees throw `object_too_large` for a file that is larger than anything of ours.
+ */
 export interface RepositoryReader {
   /** The tree at the branch's tip; empty while there is no branch. */
   readTip(): Promise<TreeReader>;
-  /** null: there is no such commit. */
-  readChange(sha: CommitSha): Promise<RepositoryChange | null>;
+  /** Against its first parent, or against `since`. null: there is no such commit. */
+  readChange(sha: CommitSha, since?: CommitSha): Promise<RepositoryChange | null>;
 }

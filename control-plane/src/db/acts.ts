@@ -1,16 +1,15 @@
 /** What a request did, as it goes on record. */
-import { appendAudit } from '../db/audit.ts';
-import type { Db } from '../db/open.ts';
-import type { Principal } from '../db/principals.ts';
+import { appendAudit } from './audit.ts';
+import type { Db } from './open.ts';
+import type { Principal } from './principals.ts';
 import type { AuditDetail, AuditEntry, AuditOutcome } from '../domain/audit.ts';
 import type { Clock } from '../domain/ids.ts';
 
+/** Where a request came from. */
+export type Origin = { readonly requestId: string; readonly address: string };
+
 /** Who asked, and from where. `principal` is missing where a route is for anyone. */
-export type Actor = {
-  readonly principal: Principal | null;
-  readonly requestId: string;
-  readonly address: string;
-};
+export type Actor = Origin & { readonly principal: Principal | null };
 
 export type Act = {
   /** `member.remove`, `sign-in`, … */

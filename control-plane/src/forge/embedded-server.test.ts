@@ -3,14 +3,14 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Branch } from '../git/types.ts';
-import { EmbeddedForge } from './embedded.ts';
+import { EmbeddedServer } from './embedded-server.ts';
 import { chooseSeed, createRandom, META, startTestForge } from './testing.ts';
 import type { TestForge } from './testing.ts';
 
 let server: TestForge;
-let forge: EmbeddedForge;
+let forge: EmbeddedServer;
 beforeEach(async () => {
-  server = await startTestForge({}, (options) => (forge = new EmbeddedForge(options)));
+  server = await startTestForge({}, (options) => (forge = new EmbeddedServer(options)));
 });
 afterEach(async () => {
   await server[Symbol.asyncDispose]();
@@ -64,7 +64,7 @@ test('a process that fails is started again at the same address', async () => {
 
 test('a taken port is told with the setting to change', async () => {
   const { port } = new URL(forge.remote.url);
-  const other = new EmbeddedForge({
+  const other = new EmbeddedServer({
     dir: `${server.dir}/other`,
     host: '127.0.0.1',
     port: Number(port),
@@ -114,7 +114,7 @@ test('kill -9 in the middle of pushes loses nothing acknowledged (reliability 1)
 });
 
 test('the forge names its addresses', () => {
-  const named = new EmbeddedForge({
+  const named = new EmbeddedServer({
     dir: server.dir,
     host: '::1',
     port: 8081,
