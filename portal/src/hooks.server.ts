@@ -20,10 +20,10 @@ export const handle: Handle = async ({ event, resolve }) => {
   const theme = readTheme(event.cookies.get('theme'));
   const response = await resolve(event, {
     transformPageChunk: ({ html }) => html.replace('%shopyard.theme%', theme),
+    // Scripts are not hurried: preloaded, they were fetched, compiled and run before the first paint.
     preload: (file) =>
-      file.type === 'font'
-        ? file.filename.endsWith('inter-latin-wght-normal.woff2')
-        : file.type !== 'asset',
+      file.type === 'css' ||
+      (file.type === 'font' && file.filename.endsWith('inter-latin-wght-normal.woff2')),
   });
   for (const cookie of event.locals.setCookies) response.headers.append('Set-Cookie', cookie);
   // A page shows what its visitor may see now: nothing of it is kept by anyone.

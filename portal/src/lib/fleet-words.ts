@@ -1,5 +1,5 @@
 /** A fleet's numbers in an operator's words. Pure. */
-import type { StoreCounts } from './shapes.ts';
+import type { ClusterList, StoreCounts } from './shapes.ts';
 import type { Tone } from './store-words.ts';
 
 export type Share = {
@@ -7,6 +7,14 @@ export type Share = {
   readonly word: string;
   readonly tone: Tone;
   readonly count: number;
+};
+
+type RegisteredCluster = ClusterList['clusters'][number];
+
+const REVIEWS: Readonly<Record<RegisteredCluster['review'], string>> = {
+  never: 'Changes are committed at once',
+  destructive: 'Destructive changes are reviewed',
+  always: 'Every change is reviewed',
 };
 
 const STATES = [
@@ -36,4 +44,21 @@ const SILENT_MS = 180_000;
 /** Whether what we know of a cluster can still be relied upon. */
 export function isSilent(heardAt: string | null, now: Date): boolean {
   return heardAt === null || now.getTime() - Date.parse(heardAt) > SILENT_MS;
+}
+
+/** A cluster's labels, and the rules that its stores are under, in one line. */
+export function describeRules(
+  cluster: Pick<RegisteredCluster, 'labels' | 'review' | 'retentionDays' | 'guard'>,
+): string {
+  const { labels, review, retentionDays, guard } = cluster;
+  const named = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  const { removals, percent, minutes } = guard;
+  const rules = [
+    REVIEWS[review],
+    retentionDays === 0
+      ? 'deleted data is not kept'
+      : `deleted data is kept ${retentionDays} ${retentionDays === 1 ? 'day' : 'days'}`,
+    `more than ${removals} deletes in ${minutes} minutes (or ${percent} % of the stores, if more) wait for a second operator`,
+  ].join('; ');
+  return [...(named.length === 0 ? [] : [named.join(', ')]), rules].join('. ');
 }

@@ -6,9 +6,9 @@
  * A tab may have missed something between loading its page and listening, and when the lead
  * changes: then what it shows is loaded again (everything that depends on `LIVE`).
  */
-import { invalidate, refreshAll } from '$app/navigation';
 import { SvelteMap } from 'svelte/reactivity';
 import { LIVE } from './live-key.ts';
+import { refresh } from './refresh.ts';
 import type { Store } from './shapes.ts';
 
 type Message =
@@ -44,7 +44,9 @@ let refreshTimer: ReturnType<typeof setTimeout> | undefined;
 export function refreshSoon(delayMs = 1000): void {
   refreshTimer ??= setTimeout(() => {
     refreshTimer = undefined;
-    void invalidate(LIVE);
+    void refresh(LIVE).then((done) => {
+      if (!done) refreshSoon(RETRY_MS);
+    });
   }, delayMs);
 }
 
@@ -118,7 +120,7 @@ function stream(signal: AbortSignal, tell: (message: Exclude<Message, { kind: 'a
         connected = false;
         if (source?.readyState !== EventSource.CLOSED) return;
         // Refused for good: when the session has ended, the pages know where to go.
-        void refreshAll();
+        void refresh();
         retry = setTimeout(open, RETRY_MS);
       });
     };

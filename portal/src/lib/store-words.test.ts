@@ -7,13 +7,21 @@ const STORE: Store = {
   name: 'lantern',
   tenant: 'north',
   type: 'woocommerce',
+  chartVersion: '1.2.0',
+  upgradeTo: null,
   plan: 'small',
+  options: {},
   cluster: 'main',
   namespace: 'store-abc123-lantern',
   url: 'https://lantern.example.com',
   status: 'provisioning',
   stage: 'syncing',
   detail: 'starting the database',
+  suspended: false,
+  purgeAt: null,
+  protected: false,
+  drifted: false,
+  review: null,
   generation: 1,
   commit: null,
   createdAt: '2026-11-21T14:00:00Z',
@@ -53,31 +61,30 @@ describe('layOutSteps', () => {
   ];
 
   test('what is ahead is shown, what went past unseen is not called done', () => {
-    expect(layOutSteps(walked, 'syncing', false).map(({ stage, state }) => [stage, state])).toEqual(
-      [
-        ['requested', 'done'],
-        ['committed', 'done'],
-        ['seen', 'skipped'],
-        ['syncing', 'now'],
-        ['setup', 'next'],
-        ['verifying', 'next'],
-        ['ready', 'next'],
-      ],
-    );
+    expect(layOutSteps(walked, STORE).map(({ stage, state }) => [stage, state])).toEqual([
+      ['requested', 'done'],
+      ['committed', 'done'],
+      ['seen', 'skipped'],
+      ['syncing', 'now'],
+      ['setup', 'next'],
+      ['verifying', 'next'],
+      ['ready', 'next'],
+    ]);
   });
 
   test('a failed change stops where it stood', () => {
     expect(
-      layOutSteps(walked, 'syncing', true).find(({ state }) => state === 'failed')?.stage,
+      layOutSteps(walked, { ...STORE, status: 'failed' }).find(({ state }) => state === 'failed')
+        ?.stage,
     ).toBe('syncing');
   });
 
   test('a delete walks its own way', () => {
-    const steps = layOutSteps(
-      [entry('requested', '2026-11-21T14:00:00Z', null)],
-      'releasing',
-      false,
-    );
+    const steps = layOutSteps([entry('requested', '2026-11-21T14:00:00Z', null)], {
+      ...STORE,
+      status: 'deleting',
+      stage: 'releasing',
+    });
     expect(steps.map(({ stage }) => stage)).toEqual([
       'requested',
       'releasing',
@@ -86,5 +93,34 @@ describe('layOutSteps', () => {
       'gone',
     ]);
     expect(steps[1]?.state).toBe('now');
+  });
+
+  test('a review is a step of those changes alone that have one', () => {
+    const stages = (store: Parameters<typeof layOutSteps>[1]) =>
+      layOutSteps([], store).map(({ stage }) => stage);
+    expect(stages(STORE)).not.toContain('review');
+    expect(stages({ ...STORE, stage: 'review' })[1]).toBe('review');
+  });
+
+  test('a shop that is suspended ends so, and says so in its own words', () => {
+    const steps = layOutSteps(walked, { ...STORE, suspended: true });
+    expect(steps.map(({ title }) => title)).toEqual([
+      'Requested',
+      'Committed to git',
+      'Picked up by Argo CD',
+      'Stopping the parts',
+      'Checking that nothing runs',
+      'Suspended',
+    ]);
+  });
+
+  test('what is deleted and kept shows how long the way still is', () => {
+    const kept = { ...STORE, status: 'suspended', stage: 'kept', suspended: true } as const;
+    const steps = layOutSteps([], { ...kept, purgeAt: '2026-12-01T00:00:00Z' });
+    expect(steps.map(({ stage, state }) => [stage, state])).toContainEqual(['kept', 'now']);
+    expect(steps.at(-1)?.state).toBe('next');
+    expect(describeStatus({ ...kept, readyAt: null, purgeAt: '2026-12-01T00:00:00Z' }).label).toBe(
+      'Deleted, data kept',
+    );
   });
 });

@@ -15,37 +15,72 @@ const STATUSES: Readonly<Record<StoreStatus, { readonly label: string; readonly 
   deleted: { label: 'Deleted', tone: 'quiet' },
 };
 
-/** How each step reads while it lasts, in the order it is walked; the last is the end. */
-const APPLY = {
+type Words = { readonly title: string; readonly now: string };
+
+/** How each step reads when it is laid out, and while it lasts. */
+const STEPS: Readonly<Record<Stage, Words>> = {
   requested: { title: 'Requested', now: 'waiting to be committed' },
+  review: { title: 'Reviewed', now: 'waiting for a review' },
   committed: { title: 'Committed to git', now: 'committed; Argo CD will pick it up' },
   seen: { title: 'Picked up by Argo CD', now: 'Argo CD has the commit' },
   syncing: { title: 'Creating the parts', now: 'creating what the shop is made of' },
   setup: { title: 'Setting up the shop', now: 'setting up the shop' },
   verifying: { title: 'Checking that it answers', now: 'checking that the shop answers' },
   ready: { title: 'Ready', now: 'ready' },
-} as const;
-const REMOVE = {
-  requested: { title: 'Requested', now: 'waiting to be committed' },
+  suspended: { title: 'Suspended', now: 'suspended' },
+  retiring: { title: 'Suspended', now: 'suspending the shop; its data stays' },
+  kept: { title: 'Data kept', now: 'suspended; its data is kept' },
   releasing: { title: 'Released for removal', now: 'lifting the protection against deletion' },
   removing: { title: 'Removing the parts', now: 'removing everything in the cluster' },
   purging: { title: 'Clearing the files', now: 'clearing the files from the repository' },
   gone: { title: 'Gone', now: 'gone' },
-} as const;
+};
+/** What is different about steps that lead to a shop of which nothing runs. */
+const SUSPENDING: Partial<Record<Stage, Words>> = {
+  syncing: { title: 'Stopping the parts', now: 'stopping what runs' },
+  verifying: { title: 'Checking that nothing runs', now: 'checking that nothing runs' },
+};
 
-export function describeStatus(store: Pick<Store, 'status' | 'readyAt'>): {
+/** The ways a change can go, in order; the last step is the end. */
+const WAYS: Readonly<Record<'ready' | 'suspended' | 'gone', readonly Stage[]>> = {
+  ready: ['requested', 'review', 'committed', 'seen', 'syncing', 'setup', 'verifying', 'ready'],
+  suspended: ['requested', 'review', 'committed', 'seen', 'syncing', 'verifying', 'suspended'],
+  gone: [
+    ...(['requested', 'review', 'retiring', 'kept'] as const),
+    ...(['releasing', 'removing', 'purging', 'gone'] as const),
+  ],
+};
+/** Steps that are told of when they are walked, and not before. */
+const OPTIONAL: ReadonlySet<Stage> = new Set(['review', 'retiring', 'kept']);
+/** Steps at which nothing is left to wait for. */
+const ENDS: ReadonlySet<Stage> = new Set(['ready', 'suspended', 'gone']);
+
+export function isEnd(stage: Stage): boolean {
+  return ENDS.has(stage);
+}
+
+type Standing = Pick<Store, 'status' | 'stage' | 'suspended' | 'purgeAt'>;
+
+export function describeStatus(
+  store: Pick<Store, 'status' | 'readyAt' | 'stage' | 'suspended' | 'purgeAt'>,
+): {
   readonly label: string;
   readonly tone: Tone;
 } {
-  // A shop that was ready once is not built any more: it is being changed.
-  if (store.status === 'provisioning' && store.readyAt !== null)
-    return { label: 'Changing', tone: 'wait' };
-  return STATUSES[store.status];
+  const { status, stage } = store;
+  if (status === 'provisioning') {
+    if (stage === 'review') return { label: 'In review', tone: 'wait' };
+    // A shop that was ready once is not built any more: it is being changed.
+    if (store.suspended) return { label: 'Suspending', tone: 'wait' };
+    if (store.readyAt !== null) return { label: 'Changing', tone: 'wait' };
+  }
+  if (status === 'suspended' && store.purgeAt !== null)
+    return { label: 'Deleted, data kept', tone: 'quiet' };
+  return STATUSES[status];
 }
 
 export function describeStage(stage: Stage): string {
-  const words: Partial<Record<Stage, { readonly now: string }>> = { ...REMOVE, ...APPLY };
-  return words[stage]?.now ?? stage;
+  return STEPS[stage].now;
 }
 
 /** One line beside the badge: what is going on, or what is wrong. Null when there is nothing to say. */
@@ -53,7 +88,13 @@ export function describeState(store: Store): string | null {
   if (store.error !== null) return store.error.message;
   if (store.status === 'provisioning' || store.status === 'deleting')
     return store.detail ?? describeStage(store.stage);
+  if (store.stage === 'review') return store.detail ?? describeStage('review');
   return store.status === 'ready' ? null : store.detail;
+}
+
+/** Whether somebody said no, rather than something going wrong. */
+export function isRefusal(error: Store['error']): boolean {
+  return error?.code === 'review_rejected' || error?.code === 'delete_refused';
 }
 
 /** When the running step of a first build began to matter to its owner: at the request. */
@@ -72,20 +113,20 @@ export type Step = {
   readonly commit: string | null;
 };
 
-/** The whole way of an operation, walked or not. `stopped`: the store failed or was rejected. */
-export function layOutSteps(
-  entries: readonly StageEntry[],
-  stage: Stage,
-  stopped: boolean,
-): Step[] {
+/** The whole way of an operation, walked or not. */
+export function layOutSteps(entries: readonly StageEntry[], store: Standing): Step[] {
   const walked = new Map(entries.map((entry) => [entry.stage, entry]));
-  const removing = stage in REMOVE && stage !== 'requested' ? true : walked.has('releasing');
-  const way = Object.entries(removing ? REMOVE : APPLY) as [Stage, { readonly title: string }][];
-  const here = way.findIndex(([name]) => name === stage);
-  return way.map(([name, { title }], index) => {
-    const entry = walked.get(name);
+  const end = chooseEnd(store);
+  const way = WAYS[end].filter(
+    (stage) => !OPTIONAL.has(stage) || walked.has(stage) || stage === store.stage,
+  );
+  const here = way.indexOf(store.stage);
+  const stopped = store.status === 'failed' || store.status === 'rejected';
+  return way.map((stage, index) => {
+    const entry = walked.get(stage);
+    const { title } = (end === 'suspended' ? SUSPENDING[stage] : undefined) ?? STEPS[stage];
     return {
-      stage: name,
+      stage,
       title,
       state: chooseState(index, here, {
         entered: entry !== undefined,
@@ -98,6 +139,12 @@ export function layOutSteps(
       commit: entry?.commit ?? null,
     };
   });
+}
+
+function chooseEnd(store: Standing): keyof typeof WAYS {
+  if (store.status === 'deleting' || store.status === 'deleted' || store.purgeAt !== null)
+    return 'gone';
+  return store.suspended ? 'suspended' : 'ready';
 }
 
 function chooseState(

@@ -43,3 +43,15 @@ export function fieldProblem(field: string, message: string): Problem {
     request: null,
   };
 }
+
+/** The fields of NewPasswordFields: the password, or that the two differ. */
+export function readNewPassword(
+  fields: Readonly<Record<string, string>>,
+):
+  | { readonly ok: true; readonly password: string }
+  | { readonly ok: false; readonly problem: Problem } {
+  const { newPassword = '', passwordAgain } = fields;
+  return newPassword === passwordAgain
+    ? { ok: true, password: newPassword }
+    : { ok: false, problem: fieldProblem('passwordAgain', 'The two are not the same.') };
+}

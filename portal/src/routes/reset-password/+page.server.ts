@@ -1,7 +1,7 @@
 import { redirect } from '@sveltejs/kit';
 import { askApi, readApi } from '#lib/api.ts';
 import { setFlash } from '#lib/server/flash.ts';
-import { failForm, fieldProblem, readFields } from '#lib/server/forms.ts';
+import { failForm, readFields, readNewPassword } from '#lib/server/forms.ts';
 import type { SignInOptions } from '#lib/shapes.ts';
 import type { Actions, PageServerLoad } from './$types';
 
@@ -24,11 +24,11 @@ export const actions: Actions = {
   },
   set: async ({ fetch, request, cookies, url }) => {
     const fields = await readFields(request);
-    if (fields['newPassword'] !== fields['passwordAgain'])
-      return failForm('set', fieldProblem('passwordAgain', 'The two are not the same.'));
+    const wanted = readNewPassword(fields);
+    if (!wanted.ok) return failForm('set', wanted.problem);
     const answer = await askApi(fetch, '/api/auth/reset-password', {
       method: 'POST',
-      body: { newPassword: fields['newPassword'] ?? '', token: fields['token'] ?? '' },
+      body: { newPassword: wanted.password, token: fields['token'] ?? '' },
     });
     if (!answer.ok) return failForm('set', answer.problem, {}, answer.status);
     setFlash(cookies, url, { kind: 'done', message: 'The new password is set. Sign in with it.' });

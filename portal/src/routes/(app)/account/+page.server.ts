@@ -1,7 +1,7 @@
 import { redirect } from '@sveltejs/kit';
 import { askApi, readApi } from '#lib/api.ts';
 import { setFlash } from '#lib/server/flash.ts';
-import { failForm, fieldProblem, readFields } from '#lib/server/forms.ts';
+import { failForm, readFields, readNewPassword } from '#lib/server/forms.ts';
 import type { SessionList } from '#lib/shapes.ts';
 import type { Actions, PageServerLoad } from './$types';
 
@@ -20,12 +20,12 @@ export const actions: Actions = {
     redirect(303, '/account');
   },
   password: async ({ fetch, request, cookies, url }) => {
-    const { currentPassword = '', newPassword = '', passwordAgain } = await readFields(request);
-    if (newPassword !== passwordAgain)
-      return failForm('password', fieldProblem('passwordAgain', 'The two are not the same.'));
+    const fields = await readFields(request);
+    const wanted = readNewPassword(fields);
+    if (!wanted.ok) return failForm('password', wanted.problem);
     const answer = await askApi(fetch, '/api/auth/change-password', {
       method: 'POST',
-      body: { currentPassword, newPassword },
+      body: { currentPassword: fields['currentPassword'] ?? '', newPassword: wanted.password },
     });
     if (!answer.ok) return failForm('password', answer.problem, {}, answer.status);
     setFlash(cookies, url, {
@@ -41,6 +41,16 @@ export const actions: Actions = {
     });
     if (!answer.ok) return failForm('sessions', answer.problem, {}, answer.status);
     setFlash(cookies, url, { kind: 'done', message: 'Signed out there.' });
+    redirect(303, '/account');
+  },
+  leave: async ({ fetch, locals, cookies, url }) => {
+    const { user = null, tenant = null } = locals.me ?? {};
+    if (user === null || tenant === null) redirect(303, '/account');
+    const answer = await askApi(fetch, `/api/members/${encodeURIComponent(user.id)}`, {
+      method: 'DELETE',
+    });
+    if (!answer.ok) return failForm('leave', answer.problem, {}, answer.status);
+    setFlash(cookies, url, { kind: 'done', message: `You have left ${tenant.name}.` });
     redirect(303, '/account');
   },
   everywhere: async ({ fetch, cookies, url }) => {

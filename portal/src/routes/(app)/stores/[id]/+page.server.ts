@@ -1,7 +1,8 @@
 import { askApi } from '#lib/api.ts';
-import { failForm, readFields } from '#lib/server/forms.ts';
 import { setFlash } from '#lib/server/flash.ts';
-import type { Accepted, AdminLogin, EngineList, OrderSummary } from '#lib/shapes.ts';
+import { failForm, readFields } from '#lib/server/forms.ts';
+import { resumeStore, retryStore } from '#lib/server/store-acts.ts';
+import type { AdminLogin, EngineList, OrderSummary, TestOrder } from '#lib/shapes.ts';
 import { redirect } from '@sveltejs/kit';
 import type { Actions, PageServerLoad } from './$types';
 
@@ -18,15 +19,20 @@ export const load: PageServerLoad = async ({ fetch, params, url }) => {
 };
 
 export const actions: Actions = {
-  retry: async ({ fetch, params, cookies, url }) => {
-    const answer = await askApi<Accepted>(
+  retry: retryStore,
+  resume: resumeStore,
+  /** Buys something in the shop, as a customer would; the page then shows it among the orders. */
+  order: async ({ fetch, params, cookies, url }) => {
+    const answer = await askApi<TestOrder>(
       fetch,
-      `/api/stores/${encodeURIComponent(params.id)}/retry`,
+      `/api/stores/${encodeURIComponent(params.id)}/test-order`,
       { method: 'POST' },
     );
-    if (!answer.ok) return failForm('retry', answer.problem, {}, answer.status);
-    setFlash(cookies, url, { kind: 'done', message: 'Trying again, with a new commit.' });
-    redirect(303, url.pathname);
+    if (!answer.ok) return failForm('order', answer.problem, {}, answer.status);
+    const { number, total, currency } = answer.data;
+    const amount = new Intl.NumberFormat('en', { style: 'currency', currency }).format(total);
+    setFlash(cookies, url, { kind: 'done', message: `Order ${number} is placed: ${amount}.` });
+    redirect(303, `/stores/${encodeURIComponent(params.id)}`);
   },
   /** The password proves who asks; then the login is read from the shop's own cluster. */
   reveal: async ({ fetch, params, request }) => {

@@ -15,13 +15,14 @@ export const load: PageServerLoad = async ({ fetch, params, url }) => {
     await readApi(fetch, `${path}/events`, url);
 
   const query = new URLSearchParams({ lines: String(LINES) });
-  for (const name of ['pod', 'container'] as const) {
+  for (const name of ['pod', 'container', 'hours'] as const) {
     const value = url.searchParams.get(name) ?? '';
     if (value !== '') query.set(name, value);
   }
   return {
     events,
     pods,
+    hours: url.searchParams.get('hours') ?? '',
     log: await askApi<StoreLog>(fetch, `${path}/logs?${query.toString()}`),
   };
 };

@@ -2,8 +2,10 @@ import { redirect } from '@sveltejs/kit';
 import { askApi, readApi } from '#lib/api.ts';
 import { setFlash } from '#lib/server/flash.ts';
 import { failForm, fieldProblem, readFields } from '#lib/server/forms.ts';
+import { resumeStore, retryStore, suspendStore, upgradeStore } from '#lib/server/store-acts.ts';
 import type { Accepted, EngineList, Preview } from '#lib/shapes.ts';
 import type { Actions, PageServerLoad } from './$types';
+import { readChange } from './changes.ts';
 
 export const load: PageServerLoad = async ({ fetch, url, untrack }) => ({
   offer: await readApi<EngineList>(
@@ -13,59 +15,63 @@ export const load: PageServerLoad = async ({ fetch, url, untrack }) => ({
   ),
 });
 
-type Fields = Readonly<Record<string, string>>;
-
-/** A change of the plan, of the domain, or of both; an empty domain is the default address. */
-function readChange(fields: Fields) {
-  return fields['plan'] === undefined
-    ? {
-        domain: fields['domain'] === undefined || fields['domain'] === '' ? null : fields['domain'],
-      }
-    : { plan: fields['plan'] };
-}
-
 export const actions: Actions = {
   change: async ({ fetch, params, request, cookies, url }) => {
     const fields = await readFields(request);
-    const form = fields['plan'] === undefined ? 'domain' : 'plan';
+    const { name, change } = readChange(fields);
     const answer = await askApi<Accepted>(fetch, `/api/stores/${encodeURIComponent(params.id)}`, {
       method: 'PATCH',
-      body: readChange(fields),
+      body: change,
     });
-    if (!answer.ok) return failForm(form, answer.problem, fields, answer.status);
-    setFlash(cookies, url, { kind: 'done', message: 'Accepted; the commit follows.' });
+    if (!answer.ok) return failForm(name, answer.problem, fields, answer.status);
+    setFlash(cookies, url, {
+      kind: 'done',
+      message: 'Accepted; its commit or pull request follows.',
+    });
     redirect(303, `/stores/${encodeURIComponent(params.id)}`);
   },
   preview: async ({ fetch, params, request }) => {
     const fields = await readFields(request);
-    const form = fields['plan'] === undefined ? 'domain' : 'plan';
+    const { name, change } = readChange(fields);
     const answer = await askApi<Preview>(
       fetch,
       `/api/stores/${encodeURIComponent(params.id)}/preview`,
-      { method: 'POST', body: readChange(fields) },
+      { method: 'POST', body: change },
     );
-    if (!answer.ok) return failForm(form, answer.problem, fields, answer.status);
-    return { form, preview: answer.data, values: fields };
+    if (!answer.ok) return failForm(name, answer.problem, fields, answer.status);
+    return { form: name, preview: answer.data, values: fields };
   },
-  retry: async ({ fetch, params, cookies, url }) => {
-    const answer = await askApi<Accepted>(
-      fetch,
-      `/api/stores/${encodeURIComponent(params.id)}/retry`,
-      { method: 'POST' },
-    );
-    if (!answer.ok) return failForm('retry', answer.problem, {}, answer.status);
-    setFlash(cookies, url, { kind: 'done', message: 'Trying again, with a new commit.' });
-    redirect(303, `/stores/${encodeURIComponent(params.id)}`);
+  retry: retryStore,
+  upgrade: upgradeStore,
+  suspend: suspendStore,
+  resume: resumeStore,
+  protect: async ({ fetch, params, request, cookies, url }) => {
+    const isProtected = (await readFields(request))['protected'] === 'true';
+    const path = `/api/stores/${encodeURIComponent(params.id)}` as const;
+    const answer = await askApi<Accepted>(fetch, path, {
+      method: 'PATCH',
+      body: { protected: isProtected },
+    });
+    if (!answer.ok) return failForm('protect', answer.problem, {}, answer.status);
+    const message = isProtected
+      ? 'Protected: nobody deletes it before this is taken back.'
+      : 'No longer protected against deletion.';
+    setFlash(cookies, url, { kind: 'done', message });
+    redirect(303, `/stores/${encodeURIComponent(params.id)}/settings`);
   },
   delete: async ({ fetch, params, request, cookies, url }) => {
-    const { name = '', confirm = '' } = await readFields(request);
+    const { name = '', confirm = '', now } = await readFields(request);
     if (confirm !== name || name === '')
       return failForm('delete', fieldProblem('confirm', `Type ${name} to delete it.`));
-    const answer = await askApi<Accepted>(fetch, `/api/stores/${encodeURIComponent(params.id)}`, {
-      method: 'DELETE',
-    });
+    const id = encodeURIComponent(params.id);
+    const path = `/api/stores/${id}${now === 'true' ? '?now=true' : ''}` as const;
+    const answer = await askApi<Accepted>(fetch, path, { method: 'DELETE' });
     if (!answer.ok) return failForm('delete', answer.problem, {}, answer.status);
-    setFlash(cookies, url, { kind: 'done', message: `${name} is being deleted.` });
-    redirect(303, `/stores/${encodeURIComponent(params.id)}`);
+    const kept = answer.data.store.purgeAt !== null;
+    const message = kept
+      ? `${name} is being suspended. Its data is kept for a while; see below until when.`
+      : `${name} is being deleted.`;
+    setFlash(cookies, url, { kind: 'done', message });
+    redirect(303, `/stores/${id}`);
   },
 };
