@@ -4,6 +4,7 @@ import { Accepted, InvitationAnswer, SignInOptions } from '../../control-plane/s
 import { createMailer, type Mailer } from '../../control-plane/src/accounts/mail.ts';
 import { describePasswordReset } from '../../control-plane/src/accounts/mails.ts';
 import { createStoreMails, type StoreMails } from '../../control-plane/src/accounts/store-mails.ts';
+import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { ORIGIN, PASSWORD, startApi, type Api } from '../api/support.ts';
 import { startMailServer, type MailServer, type ReceivedMail } from './smtp-server.ts';
 
@@ -20,6 +21,17 @@ beforeEach(async () => {
         mailer.send(describePasswordReset({ publicUrl: ORIGIN, email, token })),
     },
     attempts: { perMailbox: { most: 2, seconds: 60 } },
+    clusters: [
+      {
+        ...DEFAULT_RULES,
+        name: 'lab',
+        kind: 'lab',
+        argocdUrl: null,
+        baseDomain: 'localhost',
+        scheme: 'http',
+        retentionDays: 30,
+      },
+    ],
   });
 });
 afterEach(async () => {
@@ -214,6 +226,82 @@ describe('stores', () => {
       'failing is ready',
       'last is ready',
     ]);
+  });
+
+  test('kept, once, and how long; and gone, long after it was asked for', async () => {
+    const mails = startMails();
+    const { email, cookie } = await api.person('owner', 'keeping');
+    const { store, operation } = await create('keeping', { cookie });
+    await end(operation.id, 'done');
+    mails.poke();
+    await received(1);
+    await api.db.updateTable('stores').set({ commitSha: 'c' }).execute();
+    const reply = await api.request('DELETE', `/api/stores/${store.id}`, { cookie });
+    const { store: kept, operation: deletion } = Accepted.parse(reply.body);
+    await api.db
+      .updateTable('operations')
+      .set({ state: 'waiting' })
+      .where('id', '=', deletion.id)
+      .execute();
+    mails.poke();
+    await api.db.updateTable('stores').set({ stage: 'kept' }).execute();
+    mails.poke();
+    const [, told] = await received(2);
+    expect(told).toMatchObject({ to: [email], subject: 'keeping is closed; its data is kept' });
+    expect(told?.text).toContain(`until ${kept.purgeAt?.slice(0, 16).replace('T', ' ') ?? ''} UTC`);
+    for (let count = 0; count < 3; count += 1) mails.poke();
+    await end(deletion.id, 'done');
+    await api.db.updateTable('stores').set({ status: 'deleted' }).execute();
+    mails.poke();
+    await received(3);
+    expect(server.mails.map((mail) => mail.subject)).toEqual([
+      'keeping is ready',
+      'keeping is closed; its data is kept',
+      'keeping is gone',
+    ]);
+  });
+
+  test('what a crash cut off is sent again once its claim has run out, and then no more', async () => {
+    const { cookie } = await api.person('owner', 'crashing');
+    const { operation } = await create('crashing', { cookie });
+    await end(operation.id, 'done');
+    let offset = 0;
+    const make = (through: Mailer) =>
+      createStoreMails({
+        db: api.db,
+        mailer: through,
+        publicUrl: ORIGIN,
+        clock: () => new Date(Date.now() + offset),
+        logger,
+      });
+    // A process that ends in the middle never comes back from sending.
+    const begun = vi.fn(() => new Promise<never>(() => undefined));
+    void make({ send: begun, close: () => undefined }).run(ending.signal);
+    await vi.waitFor(() => {
+      expect(begun).toHaveBeenCalledOnce();
+    });
+    const next = make(mailer);
+    running = next.run(ending.signal);
+    // It has looked, and left what is claimed, when it mails about a later one.
+    const { token } = await api.token('owner', 'crashing');
+    const later = await create('later', { token });
+    await end(later.operation.id, 'done');
+    next.poke();
+    await received(1);
+    offset = 6 * 60 * 1000;
+    next.poke();
+    await received(2);
+    expect(server.mails.map((mail) => mail.subject)).toEqual([
+      'later is ready',
+      'crashing is ready',
+    ]);
+    const readMark = () =>
+      api.db
+        .selectFrom('operations')
+        .select(['mailedState', 'mailClaimedUntil'])
+        .where('id', '=', operation.id)
+        .executeTakeFirst();
+    await expect.poll(readMark).toEqual({ mailedState: 'done', mailClaimedUntil: null });
   });
 
   test('a server that takes no mail now gets it later', async () => {

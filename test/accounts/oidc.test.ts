@@ -1,18 +1,20 @@
 /** Signing in at an organisation's OpenID provider: a real one, by its own pages. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InvitationAnswer, Me, SignInOptions } from '../../control-plane/src/contract.ts';
 import { hasInvitation } from '../../control-plane/src/accounts/invitations.ts';
 import { OIDC_CALLBACK } from '../../control-plane/src/accounts/auth.ts';
-import { cookieOf, ORIGIN, startApi, type Api, type Reply } from '../api/support.ts';
+import { cookieOf, ORIGIN, PASSWORD, startApi, type Api, type Reply } from '../api/support.ts';
 import { readRecord } from './audit.ts';
 import { CLIENT, startOidcProvider, type OidcProvider } from './oidc-provider.ts';
 
 let provider: OidcProvider;
 let api: Api;
+/** By address: what would be mailed there. */
+const resetTokens = new Map<string, string>();
 beforeAll(async () => {
   provider = await startOidcProvider({
     redirectUri: ORIGIN + OIDC_CALLBACK,
-    unverified: ['unverified@org.test'],
+    unverified: ['unverified@org.test', 'proven-here-only@org.test'],
   });
   const oidc = {
     issuer: provider.issuer,
@@ -21,8 +23,15 @@ beforeAll(async () => {
     name: 'The organisation',
   };
   api = await startApi({
-    accounts: { oidc },
-    auth: { oidc, isExpected: (email) => hasInvitation(api.db, email, new Date()) },
+    accounts: { oidc, mailer: { send: () => Promise.resolve(), close: () => undefined } },
+    auth: {
+      oidc,
+      isExpected: (email) => hasInvitation(api.db, email, new Date()),
+      sendPasswordReset: (email, token) => {
+        resetTokens.set(email, token);
+        return Promise.resolve();
+      },
+    },
   });
 });
 afterAll(async () => {
@@ -128,11 +137,58 @@ test('an address that the provider does not vouch for gets nobody in', async () 
   expect(errorOf(await signIn('unverified@org.test'))).toBe('email_not_verified');
 });
 
-test('an account with a password is not taken over by the same address', async () => {
-  const { id, email } = await api.person('owner', 'with-password');
-  await api.db.updateTable('users').set({ email: 'taken@org.test' }).where('id', '=', id).execute();
-  expect(email).not.toBe('taken@org.test');
-  expect(errorOf(await signIn('taken@org.test'))).toBe('account_not_linked');
+describe('an account with a password', () => {
+  /** Somebody's, who joined by an invitation's link. */
+  async function makeAccount(email: string): Promise<string> {
+    const { id } = await api.person('owner', `tenant-of-${email.split('@')[0] ?? ''}`);
+    await api.db.updateTable('users').set({ email }).where('id', '=', id).execute();
+    return id;
+  }
+
+  /** They have a link mailed and choose a password by it. */
+  async function chooseAnew(email: string): Promise<void> {
+    const path = '/api/auth/request-password-reset';
+    await api.request('POST', path, { token: null, body: { email } });
+    await expect.poll(() => resetTokens.has(email)).toBe(true);
+    const reply = await api.request('POST', '/api/auth/reset-password', {
+      token: null,
+      body: { token: resetTokens.get(email), newPassword: PASSWORD },
+    });
+    expect(reply.status, reply.text).toBe(204);
+  }
+
+  test('is not taken over by whoever has the same address at the provider', async () => {
+    const id = await makeAccount('taken@org.test');
+    expect(errorOf(await signIn('taken@org.test'))).toBe('account_not_linked');
+    expect(await listProviders(id)).toEqual(['credential']);
+  });
+
+  test('is theirs at the provider too, once a mail has shown whose the address is', async () => {
+    const id = await makeAccount('carol@org.test');
+    await chooseAnew('carol@org.test');
+    const cookie = cookieOf(await signIn('carol@org.test'));
+    const me = Me.parse((await api.request('GET', '/api/me', { cookie })).body);
+    expect(me).toMatchObject({ user: { id }, tenant: { slug: 'tenant-of-carol', role: 'owner' } });
+    expect(await listProviders(id)).toEqual(['credential', 'oidc']);
+    await api.signIn('carol@org.test'); // the password is good as before
+  });
+
+  test('is not for an address that the provider does not vouch for', async () => {
+    const id = await makeAccount('proven-here-only@org.test');
+    await chooseAnew('proven-here-only@org.test');
+    expect(errorOf(await signIn('proven-here-only@org.test'))).toBe('account_not_linked');
+    expect(await listProviders(id)).toEqual(['credential']);
+  });
+
+  async function listProviders(userId: string): Promise<readonly string[]> {
+    const rows = await api.db
+      .selectFrom('accounts')
+      .select('providerId')
+      .where('userId', '=', userId)
+      .orderBy('providerId')
+      .execute();
+    return rows.map((row) => row.providerId);
+  }
 });
 
 test('another browser cannot finish what this one began', async () => {

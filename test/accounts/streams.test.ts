@@ -85,7 +85,7 @@ const ENDS: readonly (readonly [string, (person: Person) => Promise<unknown>])[]
   ],
 ];
 
-test.each(ENDS)('within five seconds it ends for who %s', async (_what, end) => {
+test.each(ENDS)('within five seconds it ends for who %s (reliability 12)', async (_what, end) => {
   await api.person('owner', 'leaving');
   const person = await api.person('member', 'leaving');
   const other = await join(await api.person('member', 'leaving'));

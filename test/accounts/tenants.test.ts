@@ -206,6 +206,36 @@ describe('members', () => {
     expect((await api.request('GET', '/api/stores', { token })).status).toBe(401);
   });
 
+  test('everybody may leave by themselves, by a session and not by a token; not the last owner', async () => {
+    const owner = await api.person('owner', 'left');
+    const viewer = await api.person('viewer', 'left');
+    const member = await api.person('member', 'left');
+    const made = await api.request('POST', '/api/tokens', {
+      cookie: member.cookie,
+      body: { name: 'mine' },
+    });
+    const { token } = TokenAnswer.parse(made.body);
+    const leave = (id: string, options: Parameters<Api['request']>[2]) =>
+      api.request('DELETE', `/api/members/${id}`, options);
+    expect((await leave(viewer.id, { cookie: member.cookie })).status, 'another').toBe(403);
+    expect((await leave(member.id, { token })).status, 'by a token').toBe(403);
+    expect((await leave(viewer.id, { cookie: viewer.cookie })).status).toBe(204);
+    expect((await me(viewer.cookie)).tenant).toBeNull();
+    expect((await leave(viewer.id, { cookie: viewer.cookie })).status, 'again').toBe(403);
+    expect((await leave(member.id, { cookie: member.cookie })).status).toBe(204);
+    expect((await leave(owner.id, { cookie: owner.cookie })).body).toMatchObject({
+      code: 'last_owner',
+    });
+    expect((await members(owner.cookie)).map(({ id }) => id)).toEqual([owner.id]);
+    const record = await readRecord(api.db);
+    expect(record.findLast((row) => row.action === 'member.leave')).toMatchObject({
+      outcome: 'done',
+      byId: member.id,
+    });
+    api.advance(4001);
+    expect((await api.request('GET', '/api/stores', { token })).status).toBe(401);
+  });
+
   test('the last owner stays, also when two go at once', async () => {
     const one = await api.person('owner', 'lasting');
     const two = await api.person('owner', 'lasting');

@@ -35,7 +35,7 @@ const create = (body: unknown, more: { headers?: Record<string, string>; raw?: s
     api.request('POST', '/api/stores', more.raw === undefined ? { body, ...more } : more),
   );
 
-describe('names', () => {
+describe('names (reliability 14)', () => {
   test.each([
     ['empty', ''],
     ['41 characters', 'a'.repeat(41)],
@@ -79,6 +79,7 @@ describe('names', () => {
   });
 
   test('taken', async () => {
+    await api.token('owner', 'another');
     expect(await create({ name: 'taken', type: 'woocommerce', plan: 'large' })).toMatchObject({
       status: 409,
       code: 'name_taken',
@@ -117,6 +118,7 @@ describe('other fields', () => {
     ['domain', { domain: 'portal.localhost' }, 'platform'],
     ['tenant', { tenant: '../acme' }, ''],
     ['tenant', { tenant: 'Acme' }, ''],
+    ['tenant', { tenant: 'not-there' }, 'no tenant'],
     ['tenant', { tenant: 'a'.repeat(41) }, ''],
   ])('%s: %j', async (field, fields, says) => {
     const problem = await create({ name: 'fine', type: 'woocommerce', ...fields });
@@ -143,7 +145,7 @@ describe('other fields', () => {
   });
 });
 
-describe('mass assignment', () => {
+describe('mass assignment (reliability 17)', () => {
   const FIELDS = [
     'project',
     'namespace',

@@ -63,7 +63,7 @@ test('says hello with a cursor, then tells of a store as the API shows it', asyn
   await until(() => stream.comments() > 1);
 });
 
-describe('resuming', () => {
+describe('resuming (reliability 12)', () => {
   test('nothing is missed and nothing told twice, over a restart too', async () => {
     const first = await join();
     await create('seen');
@@ -167,6 +167,7 @@ describe('resuming', () => {
 
 test('a tenant hears of its own stores only, live and resumed', async () => {
   const mine = await api.token('viewer', 'mine');
+  await api.token('viewer', 'theirs');
   const live = await join(mine.token);
   const start = live.events[0]?.id ?? '';
   await create('theirs-a', 'theirs');
@@ -183,7 +184,7 @@ test('a tenant hears of its own stores only, live and resumed', async () => {
   expect(namesOf(operator)).toEqual(['theirs-a', 'mine-a', 'theirs-b', 'mine-b']);
 });
 
-test('a revoked token’s stream ends, an expired one’s too; the others stay', async () => {
+test('a revoked token’s stream ends, an expired one’s too; the others stay (reliability 12)', async () => {
   const revoked = await api.token('owner', 'ends');
   const expiring = await api.token('owner', 'ends');
   const staying = await api.token('owner', 'ends');

@@ -60,7 +60,7 @@ test('the answer is the first one even when the store has moved on', async () =>
 test.each([
   ['another name', { name: 'coffee' }],
   ['another plan', { name: 'reuse', plan: 'large' }],
-])('the same key with %s: 422, nothing made', async (_what, body) => {
+])('the same key with %s: 422, nothing made (reliability 6)', async (_what, body) => {
   await create('key-2', { name: 'reuse' });
   const reply = await create('key-2', body);
   expect(reply.status).toBe(422);
@@ -76,7 +76,7 @@ test('the same key on another request is another request', async () => {
   expect(reply.status).toBe(422);
 });
 
-test('another tenant’s key is its own', async () => {
+test('another tenant’s key is its own (reliability 6)', async () => {
   const { token } = await api.token('owner', 'keys-other');
   const mine = await create('key-4', { name: 'mine' });
   const theirs = await create('key-4', { name: 'theirs' }, { token });
@@ -114,7 +114,7 @@ test('a retry and a change under a key happen once', async () => {
   expect(now.body).toMatchObject({ store: { generation: 3, plan: 'large' } });
 });
 
-describe('a hundred at once', () => {
+describe('a hundred at once (reliability 6)', () => {
   test('one key, one body: one store, one answer', async () => {
     const replies = await Promise.all(
       Array.from({ length: 100 }, () => create('hundred', { name: 'hundred' })),

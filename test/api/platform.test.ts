@@ -26,6 +26,8 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 describe('tokens', () => {
+  beforeAll(() => api.token('owner', 'acme'));
+
   test('a token made for a tenant works until it is revoked', async () => {
     const made = await api.request('POST', '/api/tokens', {
       body: { name: 'ci of acme', role: 'member', tenant: 'acme', expiresInDays: 1 },
@@ -63,6 +65,7 @@ describe('tokens', () => {
     ['name', { name: '' }],
     ['name', { name: 'a\0b' }],
     ['tenant', { tenant: 'A' }],
+    ['tenant', { tenant: 'not-there' }],
     ['expiresInDays', { expiresInDays: 0 }],
     ['hash', { hash: 'x' }],
   ])('refuses %s: %j', async (field, fields) => {
@@ -183,6 +186,13 @@ test('metrics: requests by template, stores by status, refused creates by reason
   expect(text).toMatch(
     /http_request_duration_seconds_count\{method="GET",route="\/api\/stores\/:id",status="404"\} 1/,
   );
+  expect(text).toContain('queue_operations{state="blocked"} 1');
+  expect(text).toContain('queue_operations{state="queued"} 0');
+  expect(text).toMatch(/queue_oldest_seconds\{state="blocked"\} 6/);
+  expect(text).toContain('stores_stuck{status="provisioning"} 0');
+  expect(text).toContain('cluster_stores{cluster="lab"} 1');
+  expect(text).toContain('cluster_silence_seconds{cluster="lab"} +Inf');
+  expect(text).toContain('check_ready{check="database"} 1');
   expect(text).toContain('sse_clients 0');
   expect(text).toContain('# TYPE provisioning_duration_seconds histogram');
   expect(text).not.toContain('st_aaaaaaaaaaaaaaaa');

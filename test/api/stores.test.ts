@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as contract from '../../control-plane/src/contract.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { exampleStore } from '../support/example-store.ts';
-import { startApi, type Api } from './support.ts';
+import { countRecords, startApi, type Api } from './support.ts';
 
 let api: Api;
 beforeAll(async () => {
@@ -56,9 +57,41 @@ describe('creating', () => {
       .where('id', '=', operation.id)
       .executeTakeFirstOrThrow();
     const tenantId = store.namespace.split('-')[1] ?? '';
+    const { engines } = await loadTemplates();
+    const chartVersion = engines.find(({ type }) => type === 'woocommerce')?.version ?? 'none';
     expect(row.spec).toEqual(
-      exampleStore({ id: store.id, name: 'tea', tenantId, tenant: 'platform' }),
+      exampleStore({ id: store.id, name: 'tea', tenantId, tenant: 'platform', chartVersion }),
     );
+  });
+
+  test('takes options and fills in the others', async () => {
+    const { store } = await createStore('options', {
+      options: { currency: 'SEK', sample_products: false },
+    });
+    expect(store.options).toMatchObject({
+      currency: 'SEK',
+      sample_products: false,
+      country: 'DE',
+      object_cache: false,
+    });
+    const again = await create({ name: 'options', options: { sample_products: false } });
+    expect(again.status).toBe(409);
+    expect(again.body).toMatchObject({
+      code: 'name_taken',
+      errors: [{ field: 'options.currency' }],
+    });
+  });
+
+  test.each([
+    [{ currency: 'XXX' }, 'options.currency'],
+    [{ currency: true }, 'options.currency'],
+    [{ sample_products: 'yes' }, 'options.sample_products'],
+    [{ worker: true }, 'options.worker'],
+    [{ theme: null }, 'options.theme'],
+  ])('refuses options that the engine has not: %j', async (options, field) => {
+    const reply = await create({ name: 'refused-options', options });
+    expect(reply.status).toBe(422);
+    expect(reply.body).toMatchObject({ errors: [{ field }] });
   });
 
   test('the same again is the same store, and nothing new', async () => {
@@ -81,6 +114,7 @@ describe('creating', () => {
   });
 
   test('a host is given once per cluster, whoever asks', async () => {
+    await api.token('owner', 'other-host');
     await createStore('host-a', { domain: 'one.example.com' });
     const other = await create({ name: 'host-b', domain: 'one.example.com', tenant: 'other-host' });
     expect(other.status).toBe(409);
@@ -91,14 +125,19 @@ describe('creating', () => {
     expect(taken.body).toMatchObject({ code: 'host_taken', errors: [{ field: 'name' }] });
   });
 
-  test('an operator’s new tenant is made with its first store, not with a refused one', async () => {
-    const refused = await create({ name: 'tea', tenant: 'never-made' });
-    expect(refused.status).toBe(409);
+  test('a tenant that is not there is refused, not made: it may be a slip of the hand', async () => {
+    const before = await countRecords(api.db);
+    const refused = await create({ name: 'bread', tenant: 'never-made' });
+    expect(refused.status).toBe(422);
+    expect(refused.body).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ field: 'tenant', message: 'There is no tenant never-made.' }],
+      hint: 'Make it first, under Tenants.',
+    });
+    expect(await countRecords(api.db)).toEqual(before);
+    await api.request('POST', '/api/tenants', { body: { slug: 'bakers', name: 'Bakers' } });
     const made = await createStore('bread', { tenant: 'bakers' });
     expect(made.store.tenant).toBe('bakers');
-    const slugs = await api.db.selectFrom('tenants').select('slug').execute();
-    expect(slugs.map((one) => one.slug)).toContain('bakers');
-    expect(slugs.map((one) => one.slug)).not.toContain('never-made');
   });
 
   test('fifty at once, all of them there once, each event told', async () => {
@@ -158,6 +197,46 @@ describe('changing', () => {
     });
     expect(again.status).toBe(200);
     expect(again.body).toEqual(reply.body);
+  });
+
+  test('an option: the others stay, it is put on record, and never means never', async () => {
+    const { store } = await createStore('cached', { options: { currency: 'GBP' } });
+    const path = `/api/stores/${store.id}`;
+    const reply = await api.request('PATCH', path, { body: { options: { object_cache: true } } });
+    expect(reply.status, reply.text).toBe(202);
+    const changed = contract.Accepted.parse(reply.body);
+    expect(changed.store).toMatchObject({
+      generation: 2,
+      options: { currency: 'GBP', object_cache: true },
+    });
+    const shown = await api.request('GET', path);
+    expect(shown.body).toMatchObject({ store: { options: changed.store.options } });
+    const { spec } = await api.db
+      .selectFrom('operations')
+      .select('spec')
+      .where('id', '=', changed.operation.id)
+      .executeTakeFirstOrThrow();
+    expect(spec.options).toEqual(changed.store.options);
+    const audit = await api.request('GET', `/api/audit?store=${store.id}&action=store.update`);
+    expect(contract.AuditList.parse(audit.body).entries[0]?.detail).toMatchObject({
+      optionsBefore: ['object_cache=false'],
+      options: ['object_cache=true'],
+    });
+
+    const never = await api.request('PATCH', path, { body: { options: { currency: 'EUR' } } });
+    expect(never.status).toBe(422);
+    expect(never.body).toMatchObject({
+      errors: [
+        {
+          field: 'options.currency',
+          message: expect.stringMatching(
+            /^Currency is decided when the store is made\. .+/,
+          ) as unknown,
+        },
+      ],
+    });
+    const same = await api.request('PATCH', path, { body: { options: { currency: 'GBP' } } });
+    expect(same.status).toBe(200);
   });
 
   test('a domain is set, taken back, and refused when another store has it', async () => {
@@ -292,6 +371,8 @@ test('health: the stages so far, with times and deadline', async () => {
 });
 
 describe('listing', () => {
+  beforeAll(() => Promise.all([api.token('owner', 'pages'), api.token('owner', 'filters')]));
+
   test('pages walk every store once, newest first, and end', async () => {
     for (let index = 0; index < 7; index += 1)
       await createStore(`page-${index}`, { tenant: 'pages' });

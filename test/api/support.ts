@@ -4,7 +4,12 @@ import { Registry } from 'prom-client';
 import { createAuth, type AuthOptions } from '../../control-plane/src/accounts/auth.ts';
 import { createAttempts, type AttemptRules } from '../../control-plane/src/accounts/attempts.ts';
 import { addPerson } from '../../control-plane/src/accounts/add-person.ts';
+import type { ClusterReader } from '../../control-plane/src/cluster/types.ts';
+import type { ClusterKind } from '../../control-plane/src/clusters.ts';
+import { createClusterStates } from '../../control-plane/src/db/cluster-states.ts';
+import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import type { Accounts } from '../../control-plane/src/accounts/settings.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { openDatabase, type Db } from '../../control-plane/src/db/open.ts';
 import { ensureTenant } from '../../control-plane/src/db/tenants.ts';
@@ -12,13 +17,20 @@ import { createToken, ensureBootstrapToken } from '../../control-plane/src/db/to
 import type { Role } from '../../control-plane/src/contract.ts';
 import { createIds } from '../../control-plane/src/domain/ids.ts';
 import { createApp, createRoutes, type AppOptions } from '../../control-plane/src/http/app.ts';
+import { measureFleet } from '../../control-plane/src/http/fleet-metrics.ts';
 import { createHub, type Hub, type HubOptions } from '../../control-plane/src/http/hub.ts';
-import { createMetrics } from '../../control-plane/src/http/metrics.ts';
+import {
+  createCreateMeasures,
+  createRequestMeasure,
+  measureProbes,
+  measureStreams,
+} from '../../control-plane/src/http/metrics.ts';
+import { probeDatabase } from '../../control-plane/src/http/platform.ts';
 import type { Reads } from '../../control-plane/src/http/reads.ts';
 import { listen } from '../../control-plane/src/http/serve.ts';
 import type { RouteDescription } from '../../control-plane/src/http/route.ts';
 import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
-import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { loadTemplates, type Templates } from '../../control-plane/src/templates.ts';
 
 export const BOOTSTRAP = 'bootstrap-token-for-tests';
 /** What the portal shows when it names its visitor's address. */
@@ -31,6 +43,9 @@ export type Reply = {
   readonly body: Record<string, unknown>;
   readonly text: string;
 };
+
+/** What the forge signs its webhooks with. */
+export const HOOK_SECRET = 'a secret between the forge and the API';
 
 /** Where browsers believe the API to be. */
 export const ORIGIN = 'http://shopyard.test';
@@ -55,6 +70,10 @@ export type Api = {
   readonly log: readonly string[];
   /** How often the writer was poked. */
   readonly accepted: () => number;
+  /** What webhooks told, oldest first: the tip after a push, the number of a pull request. */
+  readonly told: readonly (
+    readonly ['pushed', string | null] | readonly ['reviewed', number | null]
+  )[];
   /** Moves the API's clock on. */
   readonly advance: (ms: number) => void;
   /** `cookie` stands for a browser on our pages: no token then, and our Origin. */
@@ -92,16 +111,24 @@ export async function startApi(
     readonly attempts?: Partial<AttemptRules>;
     /** Ports to what pages read; those left out have nothing to show. */
     readonly reads?: Partial<Reads>;
-    readonly clusterKind?: AppOptions['cluster']['kind'];
+    /** null: no webhooks. */
+    readonly hookSecret?: string | null;
+    readonly clusterKind?: ClusterKind;
+    /** Default: one, `lab`. */
+    readonly clusters?: AppOptions['clusters'];
+    readonly forgeKind?: AppOptions['forgeKind'];
+    /** Engines and charts; default: the checkout's. */
+    readonly templates?: Templates;
   } = {},
 ): Promise<Api> {
   const database = await openOrCreate(options.databaseUrl);
   const { db } = database;
   const ids = createIds();
   const log: string[] = [];
-  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) });
+  const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
   let offset = 0;
   let accepted = 0;
+  const told: Api['told'][number][] = [];
   const clock = () => new Date(Date.now() + offset);
   const hub = createHub({ db, clock, logger, ...options.hub });
   const registry = new Registry();
@@ -132,30 +159,47 @@ export async function startApi(
     tenantsPerUser: 1,
     ...options.accounts,
   };
+  const offered = options.templates ?? (await templates);
   const appOptions: AppOptions = {
     db,
     clock,
     ids,
     logger,
-    engines: (await templates).engines,
-    reads: { ...(await readNothing()), ...options.reads },
-    clusters: [{ name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 }],
+    engines: offered.engines,
+    reads: { ...readNothing(offered), ...options.reads },
+    clusters: options.clusters ?? [
+      {
+        ...DEFAULT_RULES,
+        name: 'lab',
+        baseDomain: 'localhost',
+        scheme: 'http',
+        port: 8088,
+        kind: options.clusterKind ?? 'lab',
+        argocdUrl: 'http://argocd.test',
+      },
+    ],
+    states: createClusterStates(db, clock),
     onAccepted: () => {
       accepted += 1;
     },
     hub,
-    probes: options.probes ?? [],
+    probes: [probeDatabase(db), ...(options.probes ?? [])],
     registry,
-    metrics: createMetrics({ registry, db, hub, clock }),
+    metrics: createRequestMeasure(registry, createCreateMeasures(registry)),
     limits: { storeLimit: 5, createsPerMinute: 1 },
     accounts,
-    cluster: {
-      name: 'lab',
-      kind: options.clusterKind ?? 'lab',
-      argocdUrl: 'http://argocd.test',
+    hooks: {
+      secret: options.hookSecret === undefined ? HOOK_SECRET : options.hookSecret,
+      branch: 'main',
+      pushed: (after) => void told.push(['pushed', after]),
+      reviewed: (number) => void told.push(['reviewed', number]),
     },
     address: { portalSecret: PORTAL_SECRET },
+    forgeKind: options.forgeKind ?? 'embedded',
   };
+  measureStreams(registry, hub);
+  measureProbes(registry, appOptions.probes);
+  measureFleet({ ...appOptions, clock });
   await ensureBootstrapToken(db, BOOTSTRAP, ids);
   hub.start();
   const app = createApp(appOptions);
@@ -208,6 +252,7 @@ export async function startApi(
     routes: createRoutes({ ...appOptions, registry: new Registry() }),
     log,
     accepted: () => accepted,
+    told,
     advance: (ms) => {
       offset += ms;
     },
@@ -258,16 +303,24 @@ export async function startApi(
 
 const templates = loadTemplates();
 
+/** A cluster that answers, and has nothing. */
+export const EMPTY_CLUSTER: ClusterReader = {
+  applicationExists: () => Promise.resolve(true),
+  readApplication: () => Promise.resolve(null),
+  readNamespace: () => Promise.resolve(null),
+  readGeneration: () => Promise.resolve({ configMap: null, setup: null }),
+  listPods: () => Promise.resolve([]),
+  listJobs: () => Promise.resolve([]),
+  listClaims: () => Promise.resolve([]),
+  listEvents: () => Promise.resolve([]),
+  listQuotas: () => Promise.resolve([]),
+  readSecret: () => Promise.resolve(null),
+  readLog: () => Promise.resolve(null),
+};
+
 /** Ports that work and find nothing. */
-async function readNothing(): Promise<Reads> {
-  const none = () => Promise.resolve([]);
+function readNothing({ sources }: Templates): Reads {
   const address = { repositoryUrl: 'http://forge.test/shopyard.git', branch: 'main' };
-  const values = {
-    ingressClass: 'traefik',
-    storageClass: '',
-    imageRegistry: 'localhost/shopyard',
-    observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-  };
   return {
     repository: {
       readTip: () =>
@@ -280,25 +333,13 @@ async function readNothing(): Promise<Reads> {
       readChange: () => Promise.resolve(null),
     },
     repositoryName: 'http://forge.test/shopyard.git#main',
-    render: createStoreRenderer((await templates).sources, address, (name) => ({
-      name,
-      shardDigits: 1,
-      values,
-    })),
-    cluster: {
-      applicationExists: () => Promise.resolve(true),
-      readNamespace: () => Promise.resolve(null),
-      readGeneration: () => Promise.resolve({ configMap: null, setup: null }),
-      listPods: none,
-      listJobs: none,
-      listClaims: none,
-      listEvents: none,
-      listQuotas: none,
-      readSecret: () => Promise.resolve(null),
-      readLog: () => Promise.resolve(null),
-    },
-    orders: { listOrders: () => Promise.resolve({ orders: [], complete: true }) },
-    heardAt: () => null,
+    render: createStoreRenderer(sources, address, exampleCluster),
+    cluster: () => EMPTY_CLUSTER,
+    logs: () => null,
+    shops: () => ({
+      listOrders: () => Promise.resolve({ orders: [], complete: true }),
+      placeTestOrder: () => Promise.resolve({ number: '1', total: '9.90', currency: 'EUR' }),
+    }),
   };
 }
 

@@ -104,7 +104,7 @@ describe('the chain', () => {
   });
 });
 
-describe('what was done to the table is found', () => {
+describe('what was done to the table is found (reliability 20)', () => {
   beforeEach(() => append(...['a', 'b', 'c', 'd', 'e'].map((name) => entry({ detail: { name } }))));
 
   /** A commit that names the head of now. */

@@ -6,7 +6,7 @@ import type { CreateInvitation } from '../../control-plane/src/contract.ts';
 import { InvitationAnswer, TenantAnswer, TokenAnswer } from '../../control-plane/src/contract.ts';
 import type { Policy } from '../../control-plane/src/http/auth.ts';
 import { PASSWORD } from '../api/support.ts';
-import { TENANTS, type Caller, type Side, type World } from './world.ts';
+import { REPOSITORY, TENANTS, type Caller, type Side, type World } from './world.ts';
 
 export type Sample = {
   readonly policy: Policy;
@@ -35,6 +35,16 @@ export type Sample = {
 
 const store = ({ stores }: World, side: Side) => stores[side];
 const freshStore = (world: World, side: Side) => world.store(side);
+
+/** Deletes that wait; nobody who asks here asked for one. */
+async function hold(world: World): Promise<string> {
+  const { id } = await world.api.db
+    .insertInto('holds')
+    .values({ id: `hold_${world.next()}`, cluster: `held-${world.next()}`, openedAt: new Date() })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
+}
 
 const member = async (world: World, side: Side) => (await world.somebody(side, 'viewer')).id;
 
@@ -84,6 +94,73 @@ async function tenant(world: World, side: Side): Promise<string> {
   return TenantAnswer.parse(reply.body).tenant.id;
 }
 
+/** A rollout belongs to no tenant: it is the operators', whoever's stores are in it. */
+async function rollout(world: World, side: Side): Promise<string> {
+  const { db } = world.api;
+  const id = `ro_${world.next()}`;
+  const { tenantId } = await db
+    .selectFrom('stores')
+    .select('tenantId')
+    .where('id', '=', world.stores[side])
+    .executeTakeFirstOrThrow();
+  await db
+    .insertInto('rollouts')
+    .values({
+      ...{ id, tenantId, type: id, toVersion: '9.9.9', waveSize: 1, allowedUnhealthy: 0 },
+      selection: JSON.stringify({ kind: 'all' }),
+      ...{ requestedBy: 'usr_somebody', requestedName: 'Somebody', requestedKind: 'user' },
+    })
+    .execute();
+  return id;
+}
+const pausedRollout = async (world: World, side: Side) => {
+  const id = await rollout(world, side);
+  await world.api.db
+    .updateTable('rollouts')
+    .set({ state: 'paused' })
+    .where('id', '=', id)
+    .execute();
+  return id;
+};
+
+const HEAD = 'a'.repeat(40);
+
+/** The number of a pull request that is open. */
+async function review(world: World, side: Side): Promise<string> {
+  const { db } = world.api;
+  const { id, tenantId, cluster, operationId } = await db
+    .selectFrom('stores')
+    .select(['id', 'tenantId', 'cluster', 'operationId'])
+    .where('id', '=', await world.store(side))
+    .executeTakeFirstOrThrow();
+  const number = world.next();
+  await db
+    .updateTable('operations')
+    .set({
+      ...{ state: 'review', needsReview: true, reviewNumber: number },
+      reviewCommit: JSON.stringify({ sha: HEAD, base: null, files: {}, left: {} }),
+    })
+    .where('id', '=', operationId)
+    .execute();
+  await db
+    .insertInto('pullRequests')
+    .values({
+      repository: REPOSITORY,
+      number,
+      branch: `store/review-${number}/${operationId}`,
+      headSha: HEAD,
+      title: 'Create it',
+      body: '',
+      openedAt: new Date(),
+      operationId,
+      storeId: id,
+      tenantId,
+      cluster,
+    })
+    .execute();
+  return String(number);
+}
+
 export const SAMPLES: Readonly<Record<string, Sample>> = {
   'POST /api/stores': {
     policy: 'writer',
@@ -98,11 +175,28 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   },
   'DELETE /api/stores/{id}': { policy: 'writer', target: freshStore },
   'POST /api/stores/{id}/retry': { policy: 'writer', target: store },
+  'POST /api/stores/{id}/suspend': { policy: 'writer', target: freshStore },
+  'POST /api/stores/{id}/resume': { policy: 'writer', target: freshStore },
+  'POST /api/stores/{id}/repair': { policy: 'writer', target: freshStore },
+  'POST /api/stores/{id}/upgrade': { policy: 'owner', target: freshStore },
+  'POST /api/stores/{id}/rollback': {
+    policy: 'owner',
+    target: freshStore,
+    body: ({ commits }) => ({ commit: commits.own }),
+    answer: 'rollback_refused',
+  },
+  'GET /api/stores/{id}/rollback': {
+    policy: 'reader',
+    target: freshStore,
+    query: `commit=${'0'.repeat(40)}`,
+    answer: 'rollback_refused',
+  },
   'GET /api/stores/{id}/health': { policy: 'reader', target: store },
   'GET /api/stores/{id}/operations': { policy: 'reader', target: store },
   'GET /api/events': { policy: 'reader' },
 
   'GET /api/engines': { policy: 'reader' },
+  'GET /api/clusters': { policy: 'operator' },
   'GET /api/counts': { policy: 'reader' },
   'GET /api/store-names/{name}': { policy: 'reader', target: () => 'a-name', isAnybodys: true },
   'POST /api/stores/preview': {
@@ -117,6 +211,14 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'GET /api/stores/{id}/changes': { policy: 'reader', target: store },
   'GET /api/changes': { policy: 'reader' },
   'GET /api/changes/{sha}': { policy: 'reader', target: ({ commits }, side) => commits[side] },
+  'GET /api/reviews': { policy: 'reader' },
+  'GET /api/reviews/{number}': { policy: 'reader', target: review },
+  'POST /api/reviews/{number}/approve': {
+    policy: 'operator',
+    target: review,
+    body: () => ({ headSha: HEAD }),
+  },
+  'POST /api/reviews/{number}/reject': { policy: 'operator', target: review },
   'GET /api/stores/{id}/events': { policy: 'reader', target: store },
   'GET /api/stores/{id}/pods': { policy: 'reader', target: store },
   'GET /api/stores/{id}/logs': { policy: 'reader', target: store },
@@ -128,10 +230,28 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     answer: 'login_not_ready',
   },
   'GET /api/stores/{id}/orders': { policy: 'reader', target: store },
+  'POST /api/stores/{id}/test-order': {
+    policy: 'writer',
+    target: store,
+    answer: 'store_not_ready',
+  },
   'GET /api/audit': { policy: 'owner' },
   'GET /api/audit.ndjson': { policy: 'owner' },
   'GET /api/fleet': { policy: 'operator' },
   'GET /api/health': { policy: 'operator' },
+
+  'GET /api/rollouts': { policy: 'operator' },
+  'POST /api/rollouts/preview': { policy: 'operator', body: () => ({ type: 'woocommerce' }) },
+  'POST /api/rollouts': {
+    policy: 'operator',
+    body: () => ({ type: 'woocommerce' }),
+    // Every store there is has the version already.
+    answer: 'nothing_to_upgrade',
+  },
+  'GET /api/rollouts/{id}': { policy: 'operator', target: rollout },
+  'POST /api/rollouts/{id}/pause': { policy: 'operator', target: rollout },
+  'POST /api/rollouts/{id}/resume': { policy: 'operator', target: pausedRollout },
+  'POST /api/rollouts/{id}/cancel': { policy: 'operator', target: rollout },
 
   'GET /api/sign-in': { policy: 'anyone' },
   'POST /api/auth/sign-in/email': {
@@ -194,7 +314,13 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     operatorNamesTenant: true,
     body: () => ({ role: 'member' }),
   },
-  'DELETE /api/members/{id}': { policy: 'owner', target: member, operatorNamesTenant: true },
+  'DELETE /api/members/{id}': {
+    policy: 'reader',
+    target: member,
+    operatorNamesTenant: true,
+    // They may leave, and put nobody else out.
+    exceptions: { viewer: 'forbidden', member: 'forbidden' },
+  },
   'POST /api/members/{id}/password-link': {
     policy: 'operator',
     target: member,
@@ -266,6 +392,28 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     // It revokes itself and nothing else.
     exceptions: { token: 'not_found' },
   },
+
+  // Who may is whoever signs rightly; nobody does here, and no session or token makes up for it.
+  'POST /api/hooks/forge': {
+    policy: 'anyone',
+    body: () => ({ ref: 'refs/heads/main', after: 'a'.repeat(40) }),
+    answer: 'signature_invalid',
+  },
+
+  'GET /api/stores/{id}/drift': { policy: 'reader', target: store },
+  'POST /api/stores/{id}/adopt': {
+    policy: 'owner',
+    target: store,
+    body: () => ({ commit: '0'.repeat(40) }),
+    answer: 'not_adoptable',
+  },
+  'GET /api/holds': { policy: 'operator' },
+  'POST /api/holds/{id}/approve': {
+    policy: 'operator',
+    target: hold,
+    body: () => ({ operations: [] }),
+  },
+  'POST /api/holds/{id}/reject': { policy: 'operator', target: hold },
 
   'GET /healthz': { policy: 'anyone' },
   'GET /readyz': { policy: 'anyone' },

@@ -12,6 +12,7 @@ beforeAll(async () => {
   api = await startApi();
   for (const role of ['owner', 'member', 'viewer'] as const)
     tokens.set(role, (await api.token(role, 'mine')).token);
+  await api.token('owner', 'theirs');
   for (const [store, tenant] of [
     [own, 'mine'],
     [foreign, 'theirs'],

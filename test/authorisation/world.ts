@@ -58,6 +58,7 @@ const TABLES = [
   'tokens',
   'stores',
   'operations',
+  'pull_requests',
   'stages',
   'events',
   'idempotency',
@@ -144,7 +145,7 @@ export async function createWorld(): Promise<World> {
   };
 }
 
-const REPOSITORY = 'http://forge.test/shopyard.git#main';
+export const REPOSITORY = 'http://forge.test/shopyard.git#main';
 
 const EMPTY: TreeReader = {
   list: () => Promise.resolve(null),

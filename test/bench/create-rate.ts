@@ -9,7 +9,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import git from 'isomorphic-git';
-import { EmbeddedForge } from '../../control-plane/src/forge/embedded.ts';
+import { EmbeddedServer } from '../../control-plane/src/forge/embedded-server.ts';
 import { openBranch } from '../../control-plane/src/git/branch.ts';
 import type { Branch } from '../../control-plane/src/git/types.ts';
 import { BRANCH, formatImport, importCommits, type Creation } from './fleet.ts';
@@ -101,7 +101,7 @@ async function openWriter(workshop: Workshop): Promise<AsyncDisposable & { branc
   const dir = workshop.resolve('writer');
   await mkdir(dir, { recursive: true });
   await workshop.makeRepository(join(dir, 'shopyard.git'), STORES);
-  const forge = new EmbeddedForge({
+  const forge = new EmbeddedServer({
     dir,
     host: '127.0.0.1',
     port: 0,

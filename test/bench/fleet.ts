@@ -7,11 +7,14 @@ import { once } from 'node:events';
 import { sql } from 'kysely';
 import type { Db } from '../../control-plane/src/db/open.ts';
 import { writeCommitMessage } from '../../control-plane/src/domain/commit-message.ts';
+import { completeOptions } from '../../control-plane/src/domain/options.ts';
 import { nameApplication, nameNamespace } from '../../control-plane/src/domain/store.ts';
 import type { StoreSpec } from '../../control-plane/src/domain/store.ts';
 import type { FileChange } from '../../control-plane/src/git/types.ts';
-import { renderClusterFolder, renderTenant } from '../../control-plane/src/render/cluster.ts';
-import { pathOfChart } from '../../control-plane/src/render/paths.ts';
+import { loadMonitoring } from '../../control-plane/src/monitoring.ts';
+import { loadPolicies } from '../../control-plane/src/policies.ts';
+import { renderTenant } from '../../control-plane/src/render/cluster.ts';
+import { renderSeeds } from '../../control-plane/src/render/seeds.ts';
 import { createStoreRenderer, type RenderAction } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { exampleCluster } from '../support/example-cluster.ts';
@@ -39,6 +42,11 @@ export type Fleet = {
 
 export async function prepareFleet(): Promise<Fleet> {
   const templates = await loadTemplates();
+  const seeds = renderSeeds(
+    { ...templates, policies: await loadPolicies(), monitoring: await loadMonitoring() },
+    ADDRESS,
+    [SETTINGS],
+  );
   const engine = templates.engines[0];
   if (engine === undefined) throw new Error('there is no shop engine');
   const render: RenderAction = createStoreRenderer(templates.sources, ADDRESS, () => SETTINGS);
@@ -51,29 +59,27 @@ export async function prepareFleet(): Promise<Fleet> {
     chartVersion: engine.version,
     plan: engine.plans[0] ?? 'small',
     storagePlan: engine.plans[0] ?? 'small',
+    options: completeOptions(engine.options, {}),
     cluster: CLUSTER,
     host: `${name}.localhost`,
     url: `http://${name}.localhost`,
     generation: 1,
     attempt: 1,
+    suspended: false,
+    purgeAt: null,
+    protected: false,
   });
   const renderStore = (store: StoreSpec): FileChange[] =>
     render(
       { action: 'create', store, operationId: nameId('op', store.name), at: new Date(0) },
-      false,
+      null,
     );
   const listSeeded = (count: number): StoreSpec[] =>
     Array.from({ length: count }, (_, index) => describe(`seeded-${String(index)}`));
 
   return {
     renderRepository: (count) => [
-      ...templates.charts.flatMap((chart) =>
-        [...chart.files].map(([path, content]) => ({
-          path: `${pathOfChart(chart.name, chart.version)}/${path}`,
-          content,
-        })),
-      ),
-      ...renderClusterFolder(templates.sources, { ...ADDRESS, cluster: CLUSTER, shardDigits: 1 }),
+      ...seeds.flatMap(({ files }) => files),
       renderTenant(templates.sources, { ...ADDRESS, ...TENANT, cluster: CLUSTER }),
       ...listSeeded(count).flatMap(renderStore),
     ],
@@ -105,6 +111,7 @@ async function insertRows(db: Db, stores: readonly StoreSpec[]): Promise<void> {
     .values(
       stores.map(({ tenant: _, ...spec }) => ({
         ...spec,
+        options: JSON.stringify(spec.options),
         application: nameApplication(spec.tenantId, spec.name),
         namespace: nameNamespace(spec.tenantId, spec.name),
         operationId: nameId('op', spec.name),

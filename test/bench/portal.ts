@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium as playwright, type Browser, type BrowserContext } from 'playwright-core';
-import { CHROMIUM_ARGS, findChromium } from '../browser/chromium.ts';
+import { findChromium } from '../browser/chromium.ts';
 import { median, type Goal, type Measurement } from './report.ts';
 import type { Whole, Workshop } from './workshop.ts';
 
@@ -22,7 +22,7 @@ export async function measurePortal(workshop: Workshop): Promise<Measurement> {
   const { chromium, remove } = await findChromium();
   const browser = await playwright.launch({
     executablePath: chromium.executable,
-    args: CHROMIUM_ARGS,
+    args: [...chromium.args],
     env: { ...process.env, ...chromium.env },
   });
   try {

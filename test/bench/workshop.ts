@@ -177,12 +177,12 @@ async function makeDatabase(
   const db = openDatabase(url);
   try {
     await ensureBootstrapToken(db, TOKEN, { ...createIds(), tenant: () => TENANT.tenantId });
-    await fleet.insertStores(db, stores);
     const now = new Date();
     await db
       .insertInto('tenantClusters')
       .values({ tenantId: TENANT.tenantId, cluster: CLUSTER, committedAt: now, seenAt: now })
       .execute();
+    await fleet.insertStores(db, stores);
   } finally {
     await db.destroy();
   }

@@ -8,16 +8,12 @@ import { dirname, join } from 'node:path';
 /** A program and what it needs from its environment. */
 export type Chromium = {
   readonly executable: string;
+  readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 };
 
 /** What it is started with, also as root and without a network. */
-export const CHROMIUM_ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--disable-background-networking',
-];
+const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'];
 
 const INSTALLED = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
@@ -28,7 +24,7 @@ export async function findChromium(): Promise<{
 }> {
   const executable = INSTALLED.find((path) => existsSync(path));
   if (executable !== undefined)
-    return { chromium: { executable, env: {} }, remove: () => Promise.resolve() };
+    return { chromium: { executable, args: ARGS, env: {} }, remove: () => Promise.resolve() };
   // Unpacked to a folder of this run: two runs that share one would find it half written.
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-chromium-'));
   return {
@@ -57,6 +53,7 @@ async function unpackChromium(folder: string): Promise<Chromium> {
     );
     return {
       executable,
+      args: ARGS,
       env: { LD_LIBRARY_PATH: join(libraries, 'lib'), FONTCONFIG_FILE: fonts },
     };
   } finally {

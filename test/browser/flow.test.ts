@@ -1,7 +1,7 @@
 /** A merchant's day in a real browser, on the whole product with the practice cluster. */
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { launchBrowser, takePicture } from './browser.ts';
+import { launchBrowser, openContext, takeFailure } from './browser.ts';
 import { inviteOwner, join, liveTheDay, signIn } from './people.ts';
 import { startProduct, type Product } from './product.ts';
 
@@ -21,8 +21,7 @@ let context: BrowserContext;
 let page: Page;
 let complaints: string[];
 async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-  context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  context.setDefaultTimeout(15_000);
+  context = await openContext(browser, options);
   page = await context.newPage();
   complaints = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -36,7 +35,7 @@ async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise
 beforeEach(() => open());
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') {
-    await takePicture(page, `failed/${task.name}`).catch(() => undefined);
+    await takeFailure(page, task.name);
     console.log(page.url(), await page.innerText('body').catch(() => ''), complaints);
   }
   await context.close();

@@ -1,18 +1,30 @@
 /**
  * Every page as somebody sees it: nothing that axe objects to, light and dark; no sideways scroll on
- * a phone; a picture of each in the artefacts' folder; and how much JavaScript a first visit loads.
+ * a phone; a picture of each when asked for; and how much JavaScript a first visit loads.
  */
 import { statSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Store } from '../../control-plane/src/contract.ts';
 import { ApiClient } from '../support/control-plane-process.ts';
-import { expectAccessible, expectNoSidewaysScroll, launchBrowser, takePicture } from './browser.ts';
-import { inviteOwner, signIn } from './people.ts';
+import { callFaults } from '../support/practice-faults.ts';
+import {
+  expectAccessible,
+  expectContrast,
+  expectNoSidewaysScroll,
+  launchBrowser,
+  openContext,
+  settle,
+  takeFailure,
+  takePicture,
+} from './browser.ts';
+import { invite, inviteOwner, join, signIn } from './people.ts';
 import { startProduct, type Product } from './product.ts';
 
 const CLIENT = joinPath(import.meta.dirname, '../../portal/build/client');
-/** Kilobytes of gzip: of the list of stores, and of any page. */
+/** Kilobytes of gzip: every page has more than this, the list of stores and every page at most that. */
+const LEAST = 40;
 const LIST_MOST = 120;
 const PAGE_MOST = 160;
 
@@ -20,20 +32,47 @@ let product: Product;
 let browser: Browser;
 let api: ApiClient;
 let store: string;
+/** Of the bakers: made to fail, and made to be degraded once it is ready. */
+let failing: string;
+let degraded: string;
 let invitation: string;
-/** The cookies of a signed-in operator: signing in is rate-limited, and this is not its test. */
-let session: Awaited<ReturnType<BrowserContext['storageState']>>;
+
+/** Who looks: the operator, the bakers' people, and the owner of a tenant that has nothing yet. */
+type Person = 'operator' | 'owner' | 'viewer' | 'newcomer';
+/** Their cookies: signing in is rate-limited, and this is not its test. */
+const sessions = new Map<Person, Awaited<ReturnType<BrowserContext['storageState']>>>();
+const PASSWORD = 'a password of their own';
+
+async function remember(person: Person, enter: (page: Page) => Promise<void>): Promise<void> {
+  const context = await openContext(browser);
+  await enter(await context.newPage());
+  sessions.set(person, await context.storageState());
+  await context.close();
+}
+
 beforeAll(async () => {
   [product, browser] = await Promise.all([startProduct(), launchBrowser()]);
   api = new ApiClient(product.url, product.token);
   invitation = await inviteOwner(product, 'florists', 'mara@florists.example');
-  const made = await api.create({ name: 'tulips', type: 'woocommerce' });
-  store = made.store.id;
-  await api.waitFor(store, 'ready', ({ status }) => status === 'ready');
-  const context = await browser.newContext();
-  await signIn(await context.newPage(), product, product.operator);
-  session = await context.storageState();
-  await context.close();
+  const baker = await inviteOwner(product, 'bakers', 'ben@bakers.example');
+  await callFaults(product.kubeconfig, 'PUT', '/pretzels/sync-error');
+  const make = async (store: object): Promise<string> =>
+    (await api.create({ type: 'woocommerce', ...store })).store.id;
+  failing = await make({ name: 'pretzels', tenant: 'bakers' });
+  degraded = await make({ name: 'rolls', tenant: 'bakers' });
+  store = await make({ name: 'tulips' });
+
+  await remember('operator', (page) => signIn(page, product, product.operator));
+  await remember('owner', (page) => join(page, baker, PASSWORD));
+  const viewer = await invite(product, 'bakers', 'viewer', 'vera@bakers.example');
+  await remember('viewer', (page) => join(page, viewer, PASSWORD));
+  const newcomer = await inviteOwner(product, 'rivals', 'nina@rivals.example');
+  await remember('newcomer', (page) => join(page, newcomer, PASSWORD));
+
+  const isReady = ({ status }: Store): boolean => status === 'ready';
+  await api.waitFor(store, 'ready', isReady);
+  await api.waitFor(degraded, 'ready', isReady);
+  await callFaults(product.kubeconfig, 'PUT', '/rolls/degraded');
 });
 afterAll(async () => {
   await browser.close();
@@ -43,9 +82,11 @@ afterAll(async () => {
 type Visit = {
   readonly name: string;
   readonly path: () => string;
-  /** Without a session. */
-  readonly signedOut?: true;
+  /** The operator if nobody is named; null is without a session. */
+  readonly as?: Person | null;
   readonly status?: number;
+  /** What is waited for before. */
+  readonly after?: () => Promise<unknown>;
   /** What is done there before the look. */
   readonly act?: (page: Page) => Promise<void>;
 };
@@ -54,13 +95,15 @@ const ofStore =
   (rest = '') =>
   (): string =>
     `/stores/${store}${rest}`;
+const untilFailed = (): Promise<unknown> =>
+  api.waitFor(failing, 'failed', ({ status }) => status === 'failed', { mayFail: true });
 
 const PAGES: readonly Visit[] = [
-  { name: 'sign-in', path: () => '/sign-in', signedOut: true },
+  { name: 'sign-in', path: () => '/sign-in', as: null },
   {
     name: 'sign-in-refused',
     path: () => '/sign-in',
-    signedOut: true,
+    as: null,
     act: async (page) => {
       await page.getByLabel('E-mail').fill('nobody@example.org');
       await page.getByLabel('Password').fill('not a password of anyone');
@@ -68,10 +111,30 @@ const PAGES: readonly Visit[] = [
       await page.getByRole('alert').waitFor();
     },
   },
-  { name: 'reset-password', path: () => '/reset-password', signedOut: true },
-  { name: 'invitation', path: () => new URL(invitation).pathname, signedOut: true },
-  { name: 'invitation-unknown', path: () => '/invitations/unknown', signedOut: true },
+  { name: 'reset-password', path: () => '/reset-password', as: null },
+  { name: 'invitation', path: () => new URL(invitation).pathname, as: null },
+  { name: 'invitation-unknown', path: () => '/invitations/unknown', as: null },
   { name: 'stores', path: () => '/stores' },
+  {
+    name: 'stores-open',
+    path: () => '/stores',
+    // The banner and a row's menu, unfolded.
+    act: async (page) => {
+      await page.getByText('What is real?').click();
+      await page.locator('summary[aria-label^="More about"]').first().click();
+      await page.getByRole('link', { name: 'Details' }).waitFor();
+    },
+  },
+  {
+    name: 'account-menu',
+    path: () => '/stores',
+    act: async (page) => {
+      await page.locator('header summary').click();
+      await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    },
+  },
+  { name: 'stores-empty', path: () => '/stores', as: 'newcomer' },
+  { name: 'stores-of-a-viewer', path: () => '/stores', as: 'viewer' },
   { name: 'stores-none-match', path: () => '/stores?q=nothing-is-called-this' },
   { name: 'new-store', path: () => '/stores/new' },
   {
@@ -101,6 +164,20 @@ const PAGES: readonly Visit[] = [
       await page.getByRole('button', { name: 'Copy the password' }).waitFor();
     },
   },
+  {
+    name: 'store-reveal-refused',
+    path: () => `/stores/${degraded}`,
+    as: 'owner',
+    act: async (page) => {
+      // Who joined just now has just shown the password: for them it is refused on the way.
+      const password = page.getByLabel('Your Shopyard password');
+      if ((await password.count()) > 0) {
+        await password.fill('not the password');
+        await page.getByRole('button', { name: 'Reveal' }).click();
+        await page.locator('[aria-invalid=true]').waitFor();
+      }
+    },
+  },
   { name: 'store-history', path: ofStore('/history') },
   {
     name: 'store-change',
@@ -110,79 +187,248 @@ const PAGES: readonly Visit[] = [
       await page.waitForURL(/\/history\/[0-9a-f]+/);
     },
   },
+  { name: 'store-drift', path: ofStore('/drift') },
+  {
+    name: 'store-rollback-refused',
+    path: ofStore('/history'),
+    act: async (page) => {
+      // It has had one state only: there is nothing to go back to.
+      await page.locator('main a[href*="/history/"]').first().click();
+      await page.waitForURL(/\/history\/[0-9a-f]+/);
+      await page.goto(`${page.url()}/rollback`);
+      await page.getByText('This cannot be rolled back to').waitFor();
+    },
+  },
   { name: 'store-logs', path: ofStore('/logs') },
   { name: 'store-resources', path: ofStore('/resources') },
   { name: 'store-settings', path: ofStore('/settings') },
+  {
+    name: 'store-settings-diff',
+    path: ofStore('/settings'),
+    act: async (page) => {
+      await page.getByRole('radio', { name: /large/i }).check();
+      await page.getByRole('button', { name: 'Show the commit' }).first().click();
+      await page.getByText('plan: large').first().waitFor();
+    },
+  },
+  {
+    name: 'store-delete-refused',
+    path: ofStore('/settings'),
+    act: async (page) => {
+      await page.getByLabel('Type tulips to confirm').fill('roses');
+      await page.getByRole('button', { name: 'Delete tulips for good' }).click();
+      await page.locator('[aria-invalid=true]').waitFor();
+    },
+  },
+  { name: 'store-settings-of-a-viewer', path: () => `/stores/${degraded}/settings`, as: 'viewer' },
+  {
+    name: 'store-degraded',
+    path: () => `/stores/${degraded}`,
+    as: 'owner',
+    after: () => api.waitFor(degraded, 'degraded', ({ status }) => status === 'degraded'),
+    act: (page) => page.getByText('keeps ending').first().waitFor(),
+  },
   { name: 'store-unknown', path: () => '/stores/st_aaaaaaaaaaaaaaaa', status: 404 },
   { name: 'changes', path: () => '/changes' },
   {
     name: 'change',
     path: () => '/changes',
     act: async (page) => {
-      await page.locator('main a[href*="/changes/"]').first().click();
+      await page.locator('main ol a[href*="/changes/"]').first().click();
       await page.waitForURL(/\/changes\/[0-9a-f]+/);
     },
   },
+  { name: 'reviews', path: () => '/changes/reviews' },
   { name: 'fleet', path: () => '/fleet' },
+  {
+    name: 'upgrades',
+    path: () => '/fleet/upgrades',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'How many would that be?' }).click();
+      await page.getByText('No store would be upgraded').waitFor();
+    },
+  },
   { name: 'tenants', path: () => '/tenants' },
+  { name: 'tenants-none-match', path: () => '/tenants?q=nobody-is-called-this' },
   { name: 'tenant-new', path: () => '/tenants/new' },
   { name: 'members', path: () => '/members' },
+  {
+    name: 'members-of-an-owner',
+    path: () => '/members',
+    as: 'owner',
+    // One question asked, and an invitation shown this once.
+    act: async (page) => {
+      await page.getByLabel('E-mail').fill('max@bakers.example');
+      await page.getByRole('button', { name: 'Invite', exact: true }).click();
+      await page.getByText('It is shown this once').waitFor();
+      await page.locator('summary[aria-label^="Remove"]').first().click();
+      await page.getByText('sees nothing of').first().waitFor();
+    },
+  },
+  { name: 'forbidden', path: () => '/fleet', as: 'viewer', status: 403 },
   { name: 'audit', path: () => '/audit' },
+  {
+    name: 'audit-of-an-owner',
+    path: () => '/audit',
+    as: 'owner',
+    act: async (page) => {
+      await page.locator('main details summary').first().click();
+      await page.getByText('Only theirs').first().waitFor();
+    },
+  },
+  { name: 'audit-none-match', path: () => '/audit?action=nothing-is-called-this' },
   { name: 'health', path: () => '/health' },
   { name: 'account', path: () => '/account' },
+  {
+    name: 'account-refused',
+    path: () => '/account',
+    as: 'owner',
+    act: async (page) => {
+      await page.getByLabel('Password now').fill('not the password');
+      await page.getByLabel('New password').fill('a new password');
+      await page.getByLabel('Once more').fill('another password');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.locator('[aria-invalid=true]').waitFor();
+      // The last owner cannot leave.
+      await page.locator('summary[aria-label^="Leave"]').click();
+      await page.getByRole('button', { name: 'Leave bakers' }).click();
+      await page.getByText('Make somebody else an owner first').waitFor();
+    },
+  },
   { name: 'account-tokens', path: () => '/account/tokens' },
+  {
+    name: 'account-token-made',
+    path: () => '/account/tokens',
+    as: 'owner',
+    act: async (page) => {
+      await page.getByLabel('Name', { exact: true }).fill('Deploy script');
+      await page.getByRole('button', { name: 'Make the token' }).click();
+      await page.getByText('It is shown this once').waitFor();
+      await page.locator('summary[aria-label^="Revoke"]').first().click();
+    },
+  },
   { name: 'nowhere', path: () => '/nowhere', status: 404 },
+  {
+    name: 'broken',
+    path: () => '/members',
+    as: 'owner',
+    // What is shown when the server has nothing to say but that it failed, once.
+    act: async (page) => {
+      // There is nothing to save as soon as the page's script runs.
+      await page.locator('button.invisible').first().waitFor({ state: 'attached' });
+      const fail = (route: Route): Promise<void> => route.fulfill({ status: 500 });
+      await page.route('**/changes/__data.json*', fail, { times: 1 });
+      await page.getByRole('link', { name: 'Changes' }).first().click();
+      await page.getByRole('heading', { name: 'That did not work' }).waitFor();
+      await page.getByText('Your shops are not affected').waitFor();
+    },
+  },
+  { name: 'store-failed', path: () => `/stores/${failing}`, as: 'owner', after: untilFailed },
+  {
+    name: 'store-failed-of-a-viewer',
+    path: () => `/stores/${failing}`,
+    as: 'viewer',
+    after: untilFailed,
+  },
 ];
 
+/** Page → the paths of the scripts that a first visit asked for. */
+const scripts = new Map<string, ReadonlySet<string>>();
+
 test.each(PAGES)('$name', async (visit) => {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const wide = await look(visit, { colorScheme, width: 1280 });
-    await expectAccessible(wide);
-    await takePicture(wide, `${visit.name}-${colorScheme}`);
-    await wide.context().close();
-  }
-  const phone = await look(visit, { colorScheme: 'light', width: 360 });
-  await expectNoSidewaysScroll(phone);
-  await takePicture(phone, `${visit.name}-phone`);
-  await phone.context().close();
+  await visit.after?.();
+  const page = await open(visit);
+  await visit.act?.(page).catch((error: unknown) => describeFailure(page, visit.name, error));
+  await settle(page);
+  await expectAccessible(page);
+  await takePicture(page, `${visit.name}-light`);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await settle(page);
+  await expectContrast(page);
+  await takePicture(page, `${visit.name}-dark`);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 360, height: 800 });
+  await expectNoSidewaysScroll(page);
+  await takePicture(page, `${visit.name}-phone`);
+  // Scripts come after the page: they are all here when nothing more is asked for.
+  await page.waitForLoadState('networkidle');
+  await page.context().close();
 });
 
-async function look(
-  { path, signedOut, status = 200, act }: Visit,
-  { colorScheme, width }: { colorScheme: 'light' | 'dark'; width: number },
-): Promise<Page> {
-  const context = await browser.newContext({
-    viewport: { width, height: 900 },
-    colorScheme,
+async function open({ name, path, as = 'operator', status = 200, act }: Visit): Promise<Page> {
+  const session = as === null ? undefined : sessions.get(as);
+  const context = await openContext(browser, {
     reducedMotion: 'reduce',
-    ...(signedOut === true ? {} : { storageState: session }),
+    ...(session === undefined ? {} : { storageState: session }),
   });
-  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
-  const answer = await page.goto(`${product.url}${path()}`);
+  const asked = new Set<string>();
+  if (act === undefined) scripts.set(name, asked);
+  page.on('request', (request) => {
+    if (request.resourceType() === 'script') asked.add(new URL(request.url()).pathname);
+  });
+  // What is done there may need the page's scripts.
+  const waitUntil = act === undefined ? 'load' : 'networkidle';
+  const answer = await page.goto(`${product.url}${path()}`, { waitUntil });
   expect(answer?.status(), path()).toBe(status);
-  await act?.(page);
   return page;
 }
 
-test('a first visit loads little JavaScript', async () => {
+/** What was seen instead. */
+async function describeFailure(page: Page, name: string, error: unknown): Promise<never> {
+  await takeFailure(page, name);
+  const seen = await page.innerText('body').catch(() => 'nothing');
+  throw new Error(`${String(error)}\nat ${page.url()}, which shows:\n${seen}`, { cause: error });
+}
+
+test('a first visit loads little JavaScript', () => {
   const sizes: Record<string, number> = {};
-  for (const visit of PAGES.filter(({ act }) => act === undefined)) {
-    const context = await browser.newContext(
-      visit.signedOut === true ? {} : { storageState: session },
-    );
-    const page = await context.newPage();
-    const scripts = new Set<string>();
-    page.on('request', (request) => {
-      if (request.resourceType() === 'script') scripts.add(new URL(request.url()).pathname);
-    });
-    await page.goto(`${product.url}${visit.path()}`, { waitUntil: 'load' });
-    const bytes = [...scripts].map((path) => statSync(joinPath(CLIENT, `${path}.gz`)).size);
-    sizes[visit.name] = Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024);
-    await context.close();
+  for (const [name, paths] of scripts) {
+    const bytes = [...paths].map((path) => statSync(joinPath(CLIENT, `${path}.gz`)).size);
+    sizes[name] = Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024);
   }
   console.log('kB of gzipped JavaScript:', JSON.stringify(sizes));
-  expect(sizes['stores']).toBeGreaterThan(0);
+  // Less is no page of ours: something was not waited for.
+  expect(Math.min(...Object.values(sizes))).toBeGreaterThan(LEAST);
   expect(sizes['stores']).toBeLessThanOrEqual(LIST_MOST);
   expect(Math.max(...Object.values(sizes))).toBeLessThanOrEqual(PAGE_MOST);
+});
+
+test('while the API fails, nothing is loaded that would cost somebody the page', async () => {
+  const page = await open({ name: 'stores', path: () => '/stores', act: () => Promise.resolve() });
+  // A load that fails twice makes the browser load all of it anew, and this be forgotten.
+  await page.evaluate('globalThis.isTheSame = true');
+  const asked: string[] = [];
+  let refused = 0;
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  const refuse = async (route: Route): Promise<void> => {
+    refused += 1;
+    // What began before goes on.
+    if (refused === 1) asked.length = 0;
+    await route.fulfill({ status: 503 });
+  };
+  await page.route('**/api/me', refuse);
+  // The event of a new store makes the list load again.
+  await api.create({ name: 'lilies', type: 'woocommerce' });
+  await expect.poll(() => refused, { timeout: 60_000 }).toBeGreaterThan(1);
+  expect(asked).not.toContain('/stores/__data.json');
+  expect(await page.evaluate('globalThis.isTheSame')).toBe(true);
+
+  await page.unroute('**/api/me');
+  await page.getByRole('link', { name: 'lilies' }).first().waitFor();
+  await page.context().close();
+});
+
+test('a page that the network drops on its way is asked for again', async () => {
+  const page = await open({ name: 'stores', path: () => '/stores', act: () => Promise.resolve() });
+  let dropped = 0;
+  const drop = async (route: Route): Promise<void> => {
+    dropped += 1;
+    await route.abort('internetdisconnected');
+  };
+  await page.route('**/changes/__data.json*', drop, { times: 2 });
+  await page.getByRole('link', { name: 'Changes' }).first().click();
+  await page.getByRole('heading', { name: 'Changes', level: 1 }).waitFor();
+  expect(dropped).toBe(2);
+  await page.context().close();
 });

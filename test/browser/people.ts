@@ -21,6 +21,20 @@ export async function inviteOwner(product: Product, slug: string, email: string)
   return link;
 }
 
+/** Somebody more in a tenant by the API; the link with which they join. */
+export async function invite(
+  product: Product,
+  tenant: string,
+  role: 'owner' | 'member' | 'viewer',
+  email: string,
+): Promise<string> {
+  const api = new ApiClient(product.url, product.token);
+  const made = await api.call('POST', '/api/invitations', { tenant, role, email });
+  const { link } = made.body as { link?: string };
+  if (link === undefined) throw new Error(`no invitation: ${JSON.stringify(made)}`);
+  return link;
+}
+
 /** Joins by an invitation's link as somebody new; ends signed in. */
 export async function join(page: Page, link: string, password: string): Promise<void> {
   await page.goto(link);

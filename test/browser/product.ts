@@ -1,9 +1,9 @@
 /** The whole product as `npm start` runs it, on ports of its own. */
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startControlPlaneProcess } from '../support/control-plane-process.ts';
+import { findFreePort } from '../support/free-port.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 
 export type SignIn = { readonly email: string; readonly password: string };
@@ -14,6 +14,8 @@ export type Product = AsyncDisposable & {
   readonly token: string;
   /** The first sign-in, as the start printed it. */
   readonly operator: SignIn;
+  /** Of the practice cluster, when it is on one. */
+  readonly kubeconfig: string;
 };
 
 const TOKEN = 'browser-test-operator-token';
@@ -61,16 +63,9 @@ export async function startProductWith(env: Readonly<Record<string, string>>): P
   const owned = stack.move();
   return {
     url: running.url,
-    token: TOKEN,
+    token: env.SHOPYARD_BOOTSTRAP_TOKEN ?? TOKEN,
     operator: { email, password },
+    kubeconfig: join(folder, 'data', 'practice', 'kubeconfig'),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

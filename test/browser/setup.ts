@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
+import { setApart } from './apart.ts';
 import { findChromium, type Chromium } from './chromium.ts';
 
 declare module 'vitest' {
@@ -21,7 +22,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await mkdir(artefacts, { recursive: true });
   project.provide('artefacts', artefacts);
 
-  const { chromium, remove } = await findChromium();
+  const found = await findChromium();
+  const { chromium, remove } = await setApart(found.chromium);
   project.provide('chromium', chromium);
-  return remove;
+  return async () => {
+    await remove();
+    await found.remove();
+  };
 }

@@ -13,19 +13,29 @@ import { z } from 'zod';
 import { readBody } from '../../control-plane/src/cluster/connection.ts';
 import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
 import type { ClusterReader } from '../../control-plane/src/cluster/types.ts';
+import { diagnose } from '../../control-plane/src/domain/diagnosis.ts';
 import {
   extractObservation,
   type Observation,
 } from '../../control-plane/src/domain/observation.ts';
-import { hashStoreId, type Action, type StoreSpec } from '../../control-plane/src/domain/store.ts';
+import {
+  hashStoreId,
+  type Action,
+  type StoreProblem,
+  type StoreSpec,
+} from '../../control-plane/src/domain/store.ts';
 import type { FileChange } from '../../control-plane/src/git/types.ts';
 import { renderTenant } from '../../control-plane/src/render/cluster.ts';
 import { createStoreRenderer, type RenderAction } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 import { exampleStore } from '../support/example-store.ts';
 import { APPLICATIONS, followApplications, readEvents } from './read.ts';
 import type { Subject } from './subject.ts';
-import { tellHealth, tellSyncs, TraceCollector, type Trace } from './trace.ts';
+import { tellHealth, tellSyncs, TraceCollector, withoutRetries, type Trace } from './trace.ts';
+
+/** A store that is on the branch. */
+const PRESENT = { intent: '', entries: [] };
 
 const object = z.record(z.string(), z.unknown());
 type Changes = {
@@ -107,6 +117,33 @@ class Sight {
   }
 }
 
+/** What stands of each engine's store, on the smallest plan with its options as they come. */
+const ENGINES: readonly {
+  readonly scenario: string;
+  readonly type: string;
+  readonly options: StoreSpec['options'];
+  readonly pods: readonly string[];
+  readonly claims: number;
+  readonly apiKeys: readonly string[];
+}[] = [
+  {
+    scenario: 'store',
+    type: 'woocommerce',
+    options: exampleStore().options,
+    pods: ['database', 'web'],
+    claims: 3,
+    apiKeys: ['consumer_key', 'consumer_secret'],
+  },
+  {
+    scenario: 'medusa',
+    type: 'medusa',
+    options: { currency: 'EUR', country: 'DE', sample_products: true, worker: false },
+    pods: ['backend', 'database', 'redis', 'web'],
+    claims: 4,
+    apiKeys: ['publishable_key', 'secret_key'],
+  },
+];
+
 /** The suite. It opens the subject itself, and closes it. */
 export function testContract(open: () => Promise<Subject>): void {
   const tenantId = `c${Math.random().toString(36).slice(2, 7).padEnd(5, '0')}`;
@@ -115,7 +152,7 @@ export function testContract(open: () => Promise<Subject>): void {
   let sight: Sight;
   let reader: ClusterReader;
   let render: RenderAction;
-  let sources: Awaited<ReturnType<typeof loadTemplates>>['sources'];
+  let templates: Awaited<ReturnType<typeof loadTemplates>>;
 
   const name = (scenario: string): string => `${tenantId}-contract-${scenario}`;
   const namespaceOf = (scenario: string): string => `store-${name(scenario)}`;
@@ -129,14 +166,23 @@ export function testContract(open: () => Promise<Subject>): void {
       tenant: 'contract',
       cluster: subject.cluster,
       host: `contract-${scenario}.localhost`,
+      chartVersion: versionOf(changes.type ?? 'woocommerce'),
       ...changes,
     });
+  const versionOf = (type: string): string =>
+    templates.engines.find((engine) => engine.type === type)?.version ?? 'none';
+
+  /** The store of an engine's scenario. */
+  const shopOf = (
+    { scenario, type, options }: (typeof ENGINES)[number],
+    changes: Partial<Omit<StoreSpec, 'name'>> = {},
+  ): StoreSpec => store(scenario, { type, chart: type, options, ...changes });
 
   /** A store's files for an action, edited as somebody might. */
   const write = (spec: StoreSpec, action: Action, changes: Changes = {}): FileChange[] =>
-    render({ action, store: spec, operationId: 'op_contract', at: new Date() }, true).map(
+    render({ action, store: spec, operationId: 'op_contract', at: new Date() }, PRESENT).map(
       ({ path, content }) => {
-        if (typeof content !== 'string') return { path, content };
+        if (typeof content !== 'string' || parse(content) === null) return { path, content };
         const file = object.parse(parse(content));
         if (file.kind === 'Application' && changes.application !== undefined) {
           const spec = looseSpec.parse(file.spec);
@@ -153,25 +199,24 @@ export function testContract(open: () => Promise<Subject>): void {
     subject = await open();
     reader = createClusterReader(subject.connection, { namespace: 'argocd' });
     sight = new Sight(subject);
-    ({ sources } = await loadTemplates());
+    templates = await loadTemplates();
     const address = { repositoryUrl: subject.repositoryUrl, branch: 'main' };
-    render = createStoreRenderer(sources, address, (cluster) => ({
-      name: cluster,
-      shardDigits: 1,
-      values: {
-        ingressClass: 'traefik',
-        storageClass: '',
-        imageRegistry: 'localhost/shopyard',
-        observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-      },
-    }));
+    render = createStoreRenderer(templates.sources, address, exampleCluster);
     await subject.commit('Add the tenant', [writeProject(project, {})]);
     await untilProject(project, 200);
+    // It takes its time until its sync is given up: that goes on beside the rest.
+    const hide: Changes = {
+      values: (values) => {
+        values.images = { woocommerce: 'nosuch:9.9.9', mariadb: 'mariadb:1.0.0' };
+      },
+    };
+    const files = write(store('image'), 'create', hide);
+    await subject.commit('Create with an image that is not there', files);
   }, 120_000);
 
   // Also what a failed test left: a lab is others', too.
   afterAll(async () => {
-    for (const spec of [store('store'), store('image')]) {
+    for (const spec of [...ENGINES.map((engine) => shopOf(engine)), store('image')]) {
       const application = `${tenantId}-${spec.name}`;
       if (sight.get(application) === undefined) continue;
       await subject.commit('Release', write(spec, 'release'));
@@ -188,7 +233,7 @@ export function testContract(open: () => Promise<Subject>): void {
 
   /** The tenant's project, without the guard that a tenant's has. */
   const writeProject = (name: string, spec: object): FileChange => {
-    const { path, content } = renderTenant(sources, {
+    const { path, content } = renderTenant(templates.sources, {
       repositoryUrl: subject.repositoryUrl,
       branch: 'main',
       cluster: subject.cluster,
@@ -215,9 +260,34 @@ export function testContract(open: () => Promise<Subject>): void {
     const answer = await subject.connection.get(path, AbortSignal.timeout(10_000));
     return { status: answer.status, body: await readBody(answer.body, 1 << 26) };
   };
+  /** Why it is stuck, as the observer would say. */
+  const explain = async (scenario: string): Promise<StoreProblem | null> => {
+    const namespace = namespaceOf(scenario);
+    return diagnose({
+      now: new Date(),
+      observation: sight.get(name(scenario)) ?? null,
+      shard: null,
+      namespace: await reader.readNamespace(namespace),
+      pods: await reader.listPods(namespace),
+      jobs: await reader.listJobs(namespace),
+      claims: await reader.listClaims(namespace),
+      events: await reader.listEvents(namespace),
+    });
+  };
   const page = z.object({
     metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
     items: z.array(z.object({ metadata: z.object({ name: z.string() }) })),
+  });
+
+  test('a pod whose image is not there says so', async () => {
+    await vi.waitFor(
+      async () => {
+        const [pod] = await reader.listPods(namespaceOf('image'));
+        expect(pod?.containers[0]?.waiting?.reason).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
+        expect(pod?.job).toBe('secrets');
+      },
+      { timeout: subject.allow(60), interval: 50 },
+    );
   });
 
   describe('the API server', () => {
@@ -286,7 +356,8 @@ export function testContract(open: () => Promise<Subject>): void {
     });
   });
 
-  describe('a store', () => {
+  describe.each(ENGINES)('a $type store', (engine) => {
+    const { scenario, type } = engine;
     const LIVE = {
       sync: 'Synced',
       health: 'Healthy',
@@ -296,11 +367,11 @@ export function testContract(open: () => Promise<Subject>): void {
     };
 
     test('is made in the recorded steps, and is live as the observer wants it', async () => {
-      const spec = store('store');
+      const spec = shopOf(engine);
       const sha = await subject.commit('Create', write(spec, 'create'));
-      const seen = await sight.until(name('store'), subject.allow(120), LIVE);
-      const recorded = await readTrace('store');
-      const trace = sight.traceOf(name('store'));
+      const seen = await sight.until(name(scenario), subject.allow(120), LIVE);
+      const recorded = await readTrace(scenario);
+      const trace = sight.traceOf(name(scenario));
       expect(tellSyncs(trace)[0]).toEqual(tellSyncs(recorded)[0]);
       expect(tellHealth(trace)).toEqual(['Unknown', 'Missing', 'Healthy', 'Progressing']);
       expect(seen).toMatchObject({
@@ -309,16 +380,16 @@ export function testContract(open: () => Promise<Subject>): void {
         deletingSince: null,
         operation: { syncedRevision: sha },
         source: {
-          path: 'charts/woocommerce/1.0.0',
+          path: `charts/${type}/${versionOf(type)}`,
           valueFiles: [
-            `/clusters/${subject.cluster}/stores/${hashStoreId(spec.id)}/${name('store')}/values-1.0.0.yaml`,
+            `/clusters/${subject.cluster}/stores/${hashStoreId(spec.id)}/${name(scenario)}/values-${versionOf(type)}.yaml`,
           ],
         },
       });
-      const compared = await sight.until(name('store'), subject.allow(20), LIVE);
+      const compared = await sight.until(name(scenario), subject.allow(20), LIVE);
       await vi.waitFor(
         () => {
-          const now = sight.get(name('store')) ?? compared;
+          const now = sight.get(name(scenario)) ?? compared;
           expect(now.reconciledAt?.getTime()).toBeGreaterThanOrEqual(
             now.operation?.finishedAt?.getTime() ?? Infinity,
           );
@@ -328,7 +399,7 @@ export function testContract(open: () => Promise<Subject>): void {
     });
 
     test('has its generation, its pods, its claims and two Secrets in its namespace', async () => {
-      const namespace = namespaceOf('store');
+      const namespace = namespaceOf(scenario);
       expect(await reader.readNamespace(namespace)).toEqual({
         name: namespace,
         deletingSince: null,
@@ -340,16 +411,15 @@ export function testContract(open: () => Promise<Subject>): void {
       });
       const pods = await reader.listPods(namespace);
       const running = pods.filter(({ job }) => job === null);
-      expect(running.map(({ name: pod }) => pod.split('-')[0]).sort()).toEqual(['database', 'web']);
+      expect(running.map(({ name: pod }) => pod.split('-')[0]).sort()).toEqual(engine.pods);
       for (const { phase, containers } of running)
         expect({ phase, ready: containers.every(({ ready }) => ready) }).toEqual({
           phase: 'Running',
           ready: true,
         });
-      expect((await reader.listClaims(namespace)).map(({ phase }) => phase)).toEqual([
-        'Bound',
-        'Bound',
-      ]);
+      expect((await reader.listClaims(namespace)).map(({ phase }) => phase)).toEqual(
+        Array.from({ length: engine.claims }, () => 'Bound'),
+      );
       const web = running.find((pod) => pod.name.startsWith('web'))?.name ?? '';
       expect(await reader.readLog(namespace, web)).toMatch(/\S/);
       const secret = z.object({ data: z.record(z.string(), z.base64()) });
@@ -358,23 +428,23 @@ export function testContract(open: () => Promise<Subject>): void {
         return Object.keys(secret.parse(JSON.parse(body)).data).sort();
       };
       expect(await read('store-admin')).toEqual(['email', 'password', 'username']);
-      expect(await read('store-api')).toEqual(['consumer_key', 'consumer_secret']);
+      expect(await read('store-api')).toEqual(engine.apiKeys);
       expect((await ask(`/api/v1/namespaces/${namespace}/secrets`)).status).toBe(403);
     });
 
     test('takes a change of plan in the recorded steps, and keeps its login', async () => {
-      const namespace = namespaceOf('store');
+      const namespace = namespaceOf(scenario);
       const login = `/api/v1/namespaces/${namespace}/secrets/store-admin`;
       const data = z.object({ data: z.unknown() });
       const before = data.parse(JSON.parse((await ask(login)).body));
-      const spec = store('store', { generation: 2, plan: 'medium' });
+      const spec = shopOf(engine, { generation: 2, plan: 'medium' });
       const sha = await subject.commit('Change the plan', write(spec, 'update'));
-      await sight.until(name('store'), subject.allow(180), {
+      await sight.until(name(scenario), subject.allow(180), {
         ...LIVE,
         operation: { phase: 'Succeeded', syncedRevision: sha },
       });
-      expect(tellSyncs(sight.traceOf(name('store')))[1]).toEqual(
-        tellSyncs(await readTrace('store'))[1],
+      expect(tellSyncs(sight.traceOf(name(scenario)))[1]).toEqual(
+        tellSyncs(await readTrace(scenario))[1],
       );
       expect(await reader.readGeneration(namespace)).toMatchObject({
         configMap: 2,
@@ -383,42 +453,74 @@ export function testContract(open: () => Promise<Subject>): void {
       expect(data.parse(JSON.parse((await ask(login)).body))).toEqual(before);
     });
 
-    test('lives on when its file is removed while it is guarded, or its whole folder', async () => {
-      const spec = store('store', { generation: 2, plan: 'medium' });
-      const shard = shardOf(spec);
-      const folder = `clusters/${subject.cluster}/apps/${shard.slice(-1)}/`;
-      const kept = renderPlaceholder(subject.cluster, shard);
-      const removed = await subject.commit('Remove the file', write(spec, 'remove'));
-      await sight.until(shard, subject.allow(60), { sync: 'OutOfSync', comparedRevision: removed });
-      expect(sight.get(name('store'))).toMatchObject({ deletingSince: null, guarded: true });
-
-      await subject.commit('Remove the folder', [{ path: folder, content: null }]);
-      const broken = await sight.until(shard, subject.allow(60), {
-        sync: 'Unknown',
-        conditions: [{ type: 'ComparisonError' }],
+    // One engine stands for the others: their charts have their own tests.
+    if (scenario === 'store')
+      test('runs nothing while it is suspended, and keeps its claims and Secrets', async () => {
+        const namespace = namespaceOf(scenario);
+        const claims = await reader.listClaims(namespace);
+        const spec = shopOf(engine, { generation: 3, plan: 'medium', suspended: true });
+        const sha = await subject.commit('Suspend', write(spec, 'suspend'));
+        await sight.until(name(scenario), subject.allow(120), {
+          sync: 'Synced',
+          operation: { phase: 'Succeeded', syncedRevision: sha },
+        });
+        expect(await reader.readGeneration(namespace)).toMatchObject({ configMap: 3 });
+        await vi.waitFor(
+          async () => {
+            const pods = await reader.listPods(namespace);
+            expect(pods.filter(({ phase }) => /Running|Pending/.test(phase))).toEqual([]);
+          },
+          { timeout: subject.allow(90), interval: 50 },
+        );
+        expect(await reader.listClaims(namespace)).toEqual(claims);
+        const login = `/api/v1/namespaces/${namespace}/secrets/store-admin`;
+        expect((await ask(login)).status).toBe(200);
       });
-      expect(broken.conditions[0]?.message).toContain('app path does not exist');
-      expect(sight.get(name('store'))).toMatchObject({ deletingSince: null, guarded: true });
 
-      await subject.commit('Restore', [
-        { path: `${folder}placeholder.yaml`, content: kept },
-        ...write(spec, 'update').filter(({ path }) => path.startsWith(folder)),
-      ]);
-      await sight.until(shard, subject.allow(60), { sync: 'Synced', conditions: [] });
-    });
+    // Argo CD's doing alone: the same for every engine.
+    if (scenario === 'store')
+      test('lives on when its file is removed while it is guarded, or its whole folder', async () => {
+        const spec = shopOf(engine, { generation: 2, plan: 'medium' });
+        const shard = shardOf(spec);
+        const folder = `clusters/${subject.cluster}/apps/${shard.slice(-1)}/`;
+        const kept = renderPlaceholder(subject.cluster, shard);
+        const removed = await subject.commit('Remove the file', write(spec, 'remove'));
+        await sight.until(shard, subject.allow(60), {
+          sync: 'OutOfSync',
+          comparedRevision: removed,
+        });
+        expect(sight.get(name(scenario))).toMatchObject({ deletingSince: null, guarded: true });
+
+        await subject.commit('Remove the folder', [{ path: folder, content: null }]);
+        const broken = await sight.until(shard, subject.allow(60), {
+          sync: 'Unknown',
+          conditions: [{ type: 'ComparisonError' }],
+        });
+        expect(broken.conditions[0]?.message).toContain('app path does not exist');
+        expect(sight.get(name(scenario))).toMatchObject({ deletingSince: null, guarded: true });
+
+        await subject.commit('Restore', [
+          { path: `${folder}placeholder.yaml`, content: kept },
+          ...write(spec, 'update').filter(({ path }) => path.startsWith(folder)),
+        ]);
+        await sight.until(shard, subject.allow(60), { sync: 'Synced', conditions: [] });
+      });
 
     test('goes when its file is removed after its guard, with everything it had', async () => {
-      const spec = store('store', { generation: 2, plan: 'medium' });
+      const spec = shopOf(engine, { generation: 2, plan: 'medium' });
       await subject.commit('Release', write(spec, 'release'));
-      await sight.until(name('store'), subject.allow(60), { guarded: false, deletingSince: null });
-      const removed = await subject.commit('Remove', write(spec, 'remove'));
-      await sight.untilGone(name('store'), subject.allow(90));
-      const trace = sight.traceOf(name('store'));
+      await sight.until(name(scenario), subject.allow(60), { guarded: false, deletingSince: null });
+      // A file like it that comes with the same commit makes git call it renamed.
+      const twin = `clusters/${subject.cluster}/twin-of-${scenario}.yaml`;
+      const elsewhere = write(spec, 'release').map((file) => ({ ...file, path: twin }));
+      const removed = await subject.commit('Remove', [...write(spec, 'remove'), ...elsewhere]);
+      await sight.untilGone(name(scenario), subject.allow(90));
+      const trace = sight.traceOf(name(scenario));
       const deletion = trace.steps.filter(({ deleting }) => deleting);
       expect(deletion.at(-1)).toMatchObject({ health: 'Missing', guarded: false });
-      expect(await reader.applicationExists(name('store'))).toBe(false);
+      expect(await reader.applicationExists(name(scenario))).toBe(false);
       await vi.waitFor(
-        async () => expect(await reader.readNamespace(namespaceOf('store'))).toBeNull(),
+        async () => expect(await reader.readNamespace(namespaceOf(scenario))).toBeNull(),
         { timeout: subject.allow(30), interval: 50 },
       );
       await sight.until(shardOf(spec), subject.allow(60), {
@@ -430,29 +532,21 @@ export function testContract(open: () => Promise<Subject>): void {
 
   test('an image that is not there ends a sync in the recorded steps; a new one repairs it', async () => {
     const spec = store('image');
-    const hide: Changes = {
-      values: (values) => {
-        values.images = { woocommerce: 'nosuch:9.9.9', mariadb: 'mariadb:1.0.0' };
-      },
-    };
-    await subject.commit('Create with an image that is not there', write(spec, 'create', hide));
-    await vi.waitFor(
-      async () => {
-        const [pod] = await reader.listPods(namespaceOf('image'));
-        expect(pod?.containers[0]?.waiting?.reason).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
-        expect(pod?.job).toBe('secrets');
-      },
-      { timeout: subject.allow(60), interval: 50 },
-    );
     await sight.until(name('image'), subject.allow(260), {
       operation: { phase: 'Failed' },
       conditions: [{ type: 'SyncError' }],
     });
+    // Argo CD has taken the Job and its pod away; why they hung can still be told.
+    expect(await explain('image')).toMatchObject({ code: 'image_pull' });
     await subject.commit('Repair', write({ ...spec, generation: 2, attempt: 2 }, 'retry'));
-    await sight.until(name('image'), subject.allow(120), { sync: 'Synced', health: 'Healthy' });
+    await sight.until(name('image'), subject.allow(120), {
+      sync: 'Synced',
+      health: 'Healthy',
+      operation: { phase: 'Succeeded' },
+    });
     const [failed, repaired] = tellSyncs(await readTrace('image'));
     const syncs = tellSyncs(sight.traceOf(name('image')));
-    expect(syncs[0]).toEqual(failed);
+    expect(withoutRetries(syncs[0] ?? [])).toEqual(withoutRetries(failed ?? []));
     expect(syncs[1]).toEqual(repaired);
   }, 600_000);
 

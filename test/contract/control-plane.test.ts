@@ -2,37 +2,20 @@
  * The whole path without a cluster: API → commit → practice cluster → status, on the control plane
  * as people run it. What the practice cluster does is what real Argo CD does: contract.ts.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { get } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { startPracticeCluster, type PracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
 import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
 import type { Store } from '../../control-plane/src/contract.ts';
-import { READER } from '../../control-plane/src/forge/server.ts';
-import { createLogger } from '../../control-plane/src/logger.ts';
-import {
-  ApiClient,
-  startControlPlaneProcess,
-  type ControlPlaneProcess,
-} from '../support/control-plane-process.ts';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import type { ApiClient, ControlPlaneProcess } from '../support/control-plane-process.ts';
+import { openPractice, type Practice } from '../support/practice.ts';
 
-const TOKEN = 'practice-test-operator-token';
-const SECRET = 'practice-test-webhook-secret';
-const READ_PASSWORD = 'practice-test-read-password';
 /** The observer looks into what is stuck after 15 s: by then a Job must not have timed out yet. */
 const SPEED = 8;
 
-let folder: string;
-let database: TestDatabase;
-let cluster: PracticeCluster;
+let practice: Practice;
 let controlPlane: ControlPlaneProcess;
 let api: ApiClient;
-let forgePort: number;
 
 const isReady = (store: Store): boolean => store.status === 'ready';
 const isDeleted = (store: Store): boolean => store.status === 'deleted';
@@ -40,65 +23,18 @@ const WITHIN = { timeout: 80_000 };
 // Nothing takes that long, unless the machine is busy with something else.
 vi.setConfig({ testTimeout: 90_000 });
 
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
-const startCluster = (): Promise<PracticeCluster> =>
-  startPracticeCluster({
-    dir: join(folder, 'practice'),
-    cluster: 'main',
-    repository: {
-      url: `http://127.0.0.1:${forgePort}/shopyard.git`,
-      username: READER,
-      password: READ_PASSWORD,
-      branch: 'main',
-    },
-    webhookSecret: SECRET,
-    speed: SPEED,
-    logger: createLogger('silent'),
-  });
-
 async function startControlPlane(): Promise<void> {
-  const port = await findFreePort();
-  controlPlane = await startControlPlaneProcess({
-    env: {
-      SHOPYARD_CLUSTER: cluster.kubeconfig,
-      SHOPYARD_DATA_DIR: join(folder, 'data'),
-      SHOPYARD_LAB_DIR: join(folder, 'no-lab'),
-      SHOPYARD_BOOTSTRAP_TOKEN: TOKEN,
-      SHOPYARD_FORGE_PORT: String(forgePort),
-      SHOPYARD_FORGE_READ_PASSWORD: READ_PASSWORD,
-      SHOPYARD_ARGOCD_WEBHOOK_URL: cluster.webhookUrl,
-      SHOPYARD_ARGOCD_WEBHOOK_SECRET: SECRET,
-      SHOPYARD_CREATES_PER_MINUTE: '100',
-      SHOPYARD_LOG_LEVEL: 'warn',
-      DATABASE_URL: database.url,
-    },
-    port,
-    log: join(folder, 'control-plane.log'),
-  });
-  api = new ApiClient(controlPlane.url, TOKEN);
+  ({ controlPlane, api } = await practice.startControlPlane());
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'shopyard-practice-'));
-  await chmod(folder, 0o755);
-  database = await createTestDatabase();
-  forgePort = await findFreePort();
-  cluster = await startCluster();
+  practice = await openPractice({ speed: SPEED });
   await startControlPlane();
 });
 
 afterAll(async () => {
   await controlPlane.stop();
-  await cluster.stop();
-  await database.close();
-  await rm(folder, { recursive: true, force: true });
+  await practice.close();
 });
 
 function visit(port: number, host: string): Promise<{ status: number; body: string }> {
@@ -123,7 +59,7 @@ test('a store walks every stage to ready', async () => {
 });
 
 test('its pods, log, events and set-up job can be read, and say that this is practice', async () => {
-  const connection = connectCluster(cluster.kubeconfig);
+  const connection = connectCluster(practice.cluster.kubeconfig);
   const reader = createClusterReader(connection, { namespace: 'argocd' });
   const pods = await reader.listPods(shop.namespace);
   expect(pods.flatMap(({ containers }) => containers.map(({ name }) => name)).sort()).toEqual([
@@ -141,7 +77,7 @@ test('its pods, log, events and set-up job can be read, and say that this is pra
 });
 
 test('its address shows a page that says it is practice; another name shows none', async () => {
-  const port = cluster.shopPort;
+  const port = practice.cluster.shopPort;
   const page = await visit(port, new URL(shop.url).hostname);
   expect(page.status).toBe(200);
   expect(page.body).toContain('This is a practice shop');
@@ -159,12 +95,29 @@ test('a change of plan is live as a generation of its own', async () => {
   expect(changed.plan).toBe('medium');
 });
 
+test('an option that is switched on adds a server; switched off it takes it away', async () => {
+  const connection = connectCluster(practice.cluster.kubeconfig);
+  const reader = createClusterReader(connection, { namespace: 'argocd' });
+  const readServers = async (namespace: string): Promise<string[]> =>
+    (await reader.listPods(namespace))
+      .filter(({ job }) => job === null)
+      .map(({ name }) => name.split('-')[0] ?? '')
+      .sort();
+  const { store } = await api.create({ name: 'busy', type: 'medusa', options: { worker: true } });
+  const busy = await api.waitFor(store.id, 'ready', isReady, WITHIN);
+  const servers = ['backend', 'database', 'redis', 'web', 'worker'];
+  expect(await readServers(busy.namespace)).toEqual(servers);
+  await api.change(busy.id, { options: { worker: false } });
+  await api.waitFor(busy.id, 'ready again', (now) => isReady(now) && now.generation === 2, WITHIN);
+  expect(await readServers(busy.namespace)).toEqual(servers.slice(0, -1));
+  connection.close();
+});
+
 test('after a restart of everything it is still ready, and nothing is made again', async () => {
   await controlPlane.stop();
-  await cluster.stop();
-  cluster = await startCluster();
+  await practice.restartCluster();
   await startControlPlane();
-  const connection = connectCluster(cluster.kubeconfig);
+  const connection = connectCluster(practice.cluster.kubeconfig);
   const reader = createClusterReader(connection, { namespace: 'argocd' });
   const before = await reader.listPods(shop.namespace);
   const seen = new Set<string>();
@@ -186,22 +139,28 @@ describe('when things go wrong', () => {
   let broken: Store;
   let refused: Store;
   let hanging: Store;
+  let repaired: Store;
 
   // These take their time to fail; the tests between need not wait for it.
   beforeAll(async () => {
-    cluster.faults.set('broken', 'image');
-    cluster.faults.set('refused', 'sync-error');
+    practice.cluster.faults.set('broken', 'image');
+    practice.cluster.faults.set('refused', 'sync-error');
     ({ store: broken } = await api.create({ name: 'broken', type: 'woocommerce' }));
     ({ store: refused } = await api.create({ name: 'refused', type: 'woocommerce' }));
-    cluster.faults.set('hanging', 'hang');
+    practice.cluster.faults.set('hanging', 'hang');
     ({ store: hanging } = await api.create({ name: 'hanging', type: 'woocommerce' }));
     const isSyncing = (store: Store): boolean => store.detail === 'starting the database';
     await api.waitFor(hanging.id, 'starting its database', isSyncing, WITHIN);
     await api.delete(hanging.id);
+    practice.cluster.faults.set('repaired', 'hang');
+    ({ store: repaired } = await api.create({ name: 'repaired', type: 'woocommerce' }));
+    await api.waitFor(repaired.id, 'starting its database', isSyncing, WITHIN);
+    await api.retry(repaired.id);
+    practice.cluster.faults.clear('repaired', 'hang');
   });
 
   test('a store whose web server crashes is degraded, says why, and recovers', async () => {
-    cluster.faults.set('shop', 'degraded');
+    practice.cluster.faults.set('shop', 'degraded');
     const degraded = await api.waitFor(
       shop.id,
       'degraded by crashes',
@@ -209,23 +168,23 @@ describe('when things go wrong', () => {
       WITHIN,
     );
     expect(degraded.error?.message).toMatch(/wordpress .*keeps ending/);
-    cluster.faults.clear('shop', 'degraded');
+    practice.cluster.faults.clear('shop', 'degraded');
     await api.waitFor(shop.id, 'ready again', isReady, WITHIN);
   });
 
   test('a store that somebody removed from the cluster is degraded until it is made again', async () => {
-    cluster.faults.set('shop', 'gone');
+    practice.cluster.faults.set('shop', 'gone');
     await api.waitFor(
       shop.id,
       'degraded',
       ({ status, error }) => status === 'degraded' && error?.code === 'application_missing',
       WITHIN,
     );
-    cluster.faults.clear('shop', 'gone');
+    practice.cluster.faults.clear('shop', 'gone');
     await api.waitFor(shop.id, 'ready', isReady, WITHIN);
   });
 
-  test('an image that cannot be pulled is named as the reason; once it is there, all goes on', async () => {
+  test('an image that cannot be pulled is named as the reason; once it is there, all goes on (reliability 21)', async () => {
     const stuck = await api.waitFor(
       broken.id,
       'stuck by the image',
@@ -233,29 +192,34 @@ describe('when things go wrong', () => {
       { ...WITHIN, mayFail: true },
     );
     expect(stuck.error?.message).toContain('there is no such image');
-    cluster.faults.clear('broken', 'image');
+    practice.cluster.faults.clear('broken', 'image');
     await api.waitFor(broken.id, 'ready', isReady, { ...WITHIN, mayFail: true });
   });
 
-  test('an object that the API server refuses fails a store; Retry repairs it', async () => {
+  test('an object that the API server refuses fails a store; Retry repairs it (reliability 21)', async () => {
     await api.waitFor(refused.id, 'failed', ({ status }) => status === 'failed', {
       ...WITHIN,
       mayFail: true,
     });
-    cluster.faults.clear('refused', 'sync-error');
+    practice.cluster.faults.clear('refused', 'sync-error');
     await api.retry(refused.id);
     await api.waitFor(refused.id, 'ready', isReady, { ...WITHIN, mayFail: true });
   });
 
-  test('a store whose sync hangs can be deleted: it goes when Argo CD gives the sync up', async () => {
+  test('a store whose sync hangs can be deleted: it goes when Argo CD gives the sync up (reliability 21)', async () => {
     await api.waitFor(hanging.id, 'deleted', isDeleted, WITHIN);
+  });
+
+  test('a store whose sync hangs can be repaired: it goes on when Argo CD gives the sync up (reliability 21)', async () => {
+    const isRepaired = (store: Store): boolean => isReady(store) && store.generation === 2;
+    await api.waitFor(repaired.id, 'ready again', isRepaired, { ...WITHIN, mayFail: true });
   });
 });
 
 test('a deletion takes everything along, and the name is free again', async () => {
   await api.delete(shop.id);
   await api.waitFor(shop.id, 'deleted', isDeleted, WITHIN);
-  const connection = connectCluster(cluster.kubeconfig);
+  const connection = connectCluster(practice.cluster.kubeconfig);
   const reader = createClusterReader(connection, { namespace: 'argocd' });
   expect(await reader.readNamespace(shop.namespace)).toBeNull();
   connection.close();

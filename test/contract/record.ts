@@ -24,7 +24,7 @@ async function write(scenario: string, trace: Trace): Promise<void> {
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
 await followApplications(connection, stop.signal, (name, object, isGone) => {
-  const scenario = /^[a-z0-9]{6}-contract-(store|image)$/.exec(name)?.[1];
+  const scenario = /^[a-z0-9]{6}-contract-(store|medusa|image)$/.exec(name)?.[1];
   if (scenario === undefined) return;
   const collector = collectors.get(name) ?? new TraceCollector(name);
   collectors.set(name, collector);

@@ -8,11 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterConnection } from '../../control-plane/src/cluster/connection.ts';
 import { relayPush } from '../../control-plane/src/forge/argocd-webhook.ts';
-import { EmbeddedForge } from '../../control-plane/src/forge/embedded.ts';
+import { EmbeddedServer } from '../../control-plane/src/forge/embedded-server.ts';
 import { openBranch } from '../../control-plane/src/git/branch.ts';
 import type { FileChange, RemoteSettings } from '../../control-plane/src/git/types.ts';
-import { renderClusterFolder } from '../../control-plane/src/render/cluster.ts';
+import { loadMonitoring } from '../../control-plane/src/monitoring.ts';
+import { loadPolicies } from '../../control-plane/src/policies.ts';
+import { renderSeeds } from '../../control-plane/src/render/seeds.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 
 export type Subject = {
   /** The cluster's folder in the repository. */
@@ -43,7 +46,7 @@ export async function openSubject(options: {
 }): Promise<Subject> {
   const { cluster, allow } = options;
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-contract-'));
-  const forge = new EmbeddedForge({
+  const forge = new EmbeddedServer({
     dir: join(folder, 'forge'),
     host: '127.0.0.1',
     branch: 'main',
@@ -70,13 +73,20 @@ export async function openSubject(options: {
     if (relayed.kind !== 'delivered') throw new Error(`${message}: ${JSON.stringify(relayed)}`);
     return sha;
   };
-  const { sources, charts } = await loadTemplates();
-  await commit('Publish charts and lay out the cluster', [
-    ...charts.flatMap(({ name, version, files }) =>
-      [...files].map(([path, content]) => ({ path: `charts/${name}/${version}/${path}`, content })),
-    ),
-    ...renderClusterFolder(sources, { cluster, repositoryUrl, branch: 'main', shardDigits: 1 }),
-  ]);
+  const seeds = renderSeeds(
+    {
+      ...(await loadTemplates()),
+      policies: await loadPolicies(),
+      monitoring: await loadMonitoring(),
+    },
+    { repositoryUrl, branch: 'main' },
+    [exampleCluster(cluster)],
+  );
+  await commit(
+    'Publish charts and lay out the cluster',
+    // Without add-ons: policies would refuse, before Argo CD does, what it is to refuse.
+    seeds.flatMap(({ files }) => files.filter(({ path }) => !path.includes('/root/platform/'))),
+  );
   return {
     cluster,
     repositoryUrl,

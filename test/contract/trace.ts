@@ -111,8 +111,8 @@ function describeStep(step: Step): string {
 
 /**
  * The syncs of a trace: each what it said, with its hooks, in order and without repetition; the last
- * line is how it ended. Left out: what was said before anything was applied, the time of day, and
- * syncs that found nothing to do.
+ * line is how it ended. Left out: what was said before anything was applied, the time of day, which
+ * of several that came up together was the last, and syncs that found nothing to do.
  */
 export function tellSyncs({ steps }: Trace): readonly (readonly string[])[] {
   const syncs: string[][] = [];
@@ -122,15 +122,33 @@ export function tellSyncs({ steps }: Trace): readonly (readonly string[])[] {
     if (isRunning && !isOpen) syncs.push([]);
     const sync = syncs.at(-1);
     if (sync !== undefined && (isRunning || isOpen) && message !== '') {
-      const said = message.replace(/ at \d+:\d+[AP]M/, '');
+      // How many are still waited for is a matter of pace.
+      const said = message.replace(/ at \d+:\d+[AP]M/, '').replace(/ and \d+ more resources/, '');
       const line = [`${phase ?? ''}: ${said}`, ...hooks, ...failures].join('; ');
-      if (sync.at(-1) !== line) sync.push(line);
+      if (sync.at(-1) !== line && !isSameWait(sync.at(-1), line)) sync.push(line);
     }
     isOpen = isRunning;
   }
   return syncs.filter(
     (sync) => !(sync.length === 1 && sync[0]?.includes('no more tasks') === true),
   );
+}
+
+/**
+ * A sync that ended for time as it would be told had none of its hooks been tried again: how often they
+ * are depends on how long Argo CD allows a sync.
+ */
+export function withoutRetries(sync: readonly string[]): readonly string[] {
+  const told = sync
+    .filter((line) => !/Retrying|waiting for deletion of hook/.test(line))
+    .map((line) => line.replace(/ \(retried \d+ times\)\./, ''));
+  return told.filter((line, index) => line !== told[index - 1]);
+}
+
+/** Whether a line waits for what the one before it waits for: for objects of the same kind. */
+function isSameWait(before: string | undefined, line: string): boolean {
+  const [, kind] = /waiting for healthy state of (\S*\/\S+)\/\S+/.exec(before ?? '') ?? [];
+  return kind !== undefined && line.includes(`waiting for healthy state of ${kind}/`);
 }
 
 /** The health that a trace shows until it is deleted: each state once, in order of appearance. */

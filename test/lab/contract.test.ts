@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
+import { loadPolicies } from '../../control-plane/src/policies.ts';
 import { testContract } from '../contract/contract.ts';
 import { openSubject } from '../contract/subject.ts';
+import { kubectl } from './lab.ts';
 
 const connectionSchema = z.object({
   SHOPYARD_CLUSTER_NAME: z.string(),
@@ -18,6 +20,12 @@ const connectionSchema = z.object({
 });
 
 testContract(async () => {
+  // What another test's repository had installed.
+  await kubectl('delete', 'application', 'shopyard-policies', '-n', 'argocd', '--ignore-not-found');
+  for (const { name } of (await loadPolicies()).policies)
+    await kubectl(
+      'delete', 'validatingadmissionpolicies,validatingadmissionpolicybindings', `shopyard-${name}`, '--ignore-not-found',
+    ); // prettier-ignore
   const file = join(resolveLabPaths(process.env).lab, 'connection.json');
   const lab = connectionSchema.parse(JSON.parse(await readFile(file, 'utf8')));
   return openSubject({

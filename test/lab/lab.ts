@@ -1,4 +1,5 @@
 /** The running lab as tests see it: kubectl as its administrator, its images, its Traefik. */
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { runCommand } from '../../bootstrap/lab/command.ts';
 import { runKubectl } from '../../bootstrap/lab/kubernetes.ts';
@@ -8,10 +9,10 @@ import { readLabSettings } from '../../bootstrap/lab/settings.ts';
 
 const paths = resolveLabPaths(process.env);
 export const layout = layOut(paths);
-const context = { paths, layout, settings: readLabSettings(process.env) };
+export const labContext = { paths, layout, settings: readLabSettings(process.env) };
 
 export function kubectl(...args: string[]): Promise<string> {
-  return runKubectl(context, args);
+  return runKubectl(labContext, args);
 }
 
 /** Reads objects as JSON; [] when there are none, or no such namespace. */
@@ -25,27 +26,70 @@ export async function exists(kind: string, name: string, namespace?: string): Pr
 }
 
 /** GET through Traefik, by host name. */
-export function visit(host: string, path = '/'): Promise<{ status: number; body: string }> {
+export function visit(host: string, path = '/'): Promise<Answer> {
+  return send(host, path);
+}
+
+export type Answer = { readonly status: number; readonly body: string };
+
+/** A request through Traefik, by host name; a POST when there is a body. */
+export function send(
+  host: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  body?: string,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(
       {
+        method: body === undefined ? 'GET' : 'POST',
         host: '127.0.0.1',
         port: ports.ingress,
         path,
-        headers: { host: `${host}:${ports.ingress}` },
+        headers: { ...headers, host: `${host}:${ports.ingress}` },
         timeout: 10_000,
       },
       (response) => {
-        let body = '';
+        let text = '';
         response.setEncoding('utf8');
-        response.on('data', (chunk: string) => (body += chunk));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        response.on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
       },
     );
     sent.on('timeout', () => sent.destroy(new Error(`${host}${path} does not answer`)));
     sent.on('error', reject);
-    sent.end();
+    sent.end(body);
   });
+}
+
+/** What a Secret holds, decoded. */
+export async function readSecret(
+  name: string,
+  namespace: string,
+): Promise<Readonly<Partial<Record<string, string>>>> {
+  const text = await kubectl('get', 'secret', name, '-n', namespace, '-o', 'json');
+  const { data } = JSON.parse(text) as { data: Record<string, string> };
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+  );
+}
+
+/** Runs a CronJob's work at once, as the README says, and waits for its end. Returns its log. */
+export async function runJob(cronJob: string, namespace: string): Promise<string> {
+  const job = `${cronJob}-now`;
+  await kubectl('create', 'job', `--from=cronjob/${cronJob}`, job, '-n', namespace);
+  type Job = { status: { conditions?: { type: string; status: string }[] } };
+  const deadline = Date.now() + 120_000;
+  for (;;) {
+    const text = await kubectl('get', 'job', job, '-n', namespace, '-o', 'json');
+    const { conditions = [] } = (JSON.parse(text) as Job).status;
+    const isTrue = (type: string): boolean =>
+      conditions.some((one) => one.type === type && one.status === 'True');
+    if (isTrue('Complete')) return kubectl('logs', '-n', namespace, `job/${job}`);
+    if (isTrue('Failed') || Date.now() > deadline)
+      throw new Error(`${job}: ${await kubectl('logs', '-n', namespace, `job/${job}`)}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
 }
 
 /** Hides an image from new pods; returns what brings it back. Running pods keep theirs. */
@@ -61,38 +105,90 @@ export async function hideImage(name: string): Promise<() => Promise<void>> {
   };
 }
 
-/** What a person would look at when a store is not as it should be. */
-export async function printDiagnostics(): Promise<void> {
+/**
+ * What a person would look at when a store is not as it should be, the most telling last.
+ *
+ * @param log the control plane's log, of which all is left out that only looked
+ */
+export async function printDiagnostics(log?: string): Promise<void> {
+  if (log !== undefined) {
+    const lines = (await readFile(log, 'utf8')).split('\n');
+    const telling = lines.filter((line) => !/"method":"GET".*"status":[23]/.test(line));
+    console.log(`--- control plane\n${telling.slice(-40).join('\n')}`);
+  }
   const show = async (title: string, ...args: string[]): Promise<void> => {
     const text = await kubectl(...args).catch((error: unknown) => String(error));
     console.log(`--- ${title}\n${text}`);
   };
-  await show('Applications', 'get', 'applications', '-n', 'argocd', '-o', 'wide');
-  await show('pods', 'get', 'pods', '-A', '-o', 'wide');
-  const namespaces = await listObjects<{ metadata: { name: string } }>('namespaces');
-  for (const { name } of namespaces.map(({ metadata }) => metadata)) {
-    if (!name.startsWith('store-')) continue;
+  await show('pods', 'get', 'pods', '-A');
+  const namespaces = await listObjects<LiveObject>('namespaces');
+  const stores = namespaces
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => name.startsWith('store-'));
+  for (const name of stores) {
     await show(
-      `Application of ${name}`,
-      'get',
-      'application',
-      name.slice('store-'.length),
-      '-n',
-      'argocd',
-      '-o',
-      'jsonpath={.status.operationState}{"\\n"}{.status.conditions}',
+      `warnings of ${name}`,
+      ...['get', 'events', '-n', name, '--sort-by=.lastTimestamp'],
+      '--field-selector=type=Warning',
     );
-    await show(`events of ${name}`, 'get', 'events', '-n', name, '--sort-by=.lastTimestamp');
-    const pods = await listObjects<{ metadata: { name: string } }>('pods', '-n', name);
-    for (const pod of pods)
+    for (const { metadata } of await listObjects<LiveObject>('pods', '-n', name))
       await show(
-        `log of ${pod.metadata.name}`,
-        'logs',
-        '-n',
-        name,
-        pod.metadata.name,
-        '--all-containers',
-        '--tail=30',
+        `log of ${metadata.name}`,
+        ...['logs', '-n', name, metadata.name, '--all-containers', '--tail=15'],
       );
   }
+  const applications = await listObjects<LiveObject>('applications', '-n', 'argocd');
+  const leaving = [
+    ...namespaces,
+    ...(await Promise.all(stores.map((name) => listLeaving(name)))).flat(),
+  ].filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  for (const { kind, metadata } of leaving)
+    console.log(
+      `--- being deleted: ${kind} ${metadata.namespace ?? ''}/${metadata.name}, ` +
+        `finalizers ${JSON.stringify(metadata.finalizers ?? [])}`,
+    );
+  console.log(`--- Applications\n${applications.map(describeApplication).join('\n')}`);
+}
+
+function describeApplication({ metadata, status = {} }: LiveObject): string {
+  const { sync, health, operationState: operation, conditions = [] } = status;
+  return [
+    metadata.name,
+    ...(metadata.deletionTimestamp === undefined ? [] : ['being deleted']),
+    `${sync?.status ?? '-'}@${sync?.revision?.slice(0, 7) ?? '-'}`,
+    health?.status ?? '-',
+    `${operation?.phase ?? '-'}@${operation?.syncResult?.revision?.slice(0, 7) ?? '-'}`,
+    `${operation?.startedAt ?? '-'} to ${operation?.finishedAt ?? '-'}`,
+    operation?.message?.slice(0, 200) ?? '',
+    ...conditions.map(({ type, message }) => `${type}: ${message.slice(0, 200)}`),
+  ].join(' · ');
+}
+
+type LiveObject = {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly deletionTimestamp?: string;
+    readonly finalizers?: readonly string[];
+  };
+  /** An Application's. */
+  readonly status?: {
+    readonly sync?: { readonly status: string; readonly revision?: string };
+    readonly health?: { readonly status: string };
+    readonly operationState?: {
+      readonly phase: string;
+      readonly message?: string;
+      readonly startedAt: string;
+      readonly finishedAt?: string;
+      readonly syncResult?: { readonly revision?: string };
+    };
+    readonly conditions?: readonly { readonly type: string; readonly message: string }[];
+  };
+};
+
+/** The kinds of a store's objects that something can hold on to. */
+function listLeaving(namespace: string): Promise<LiveObject[]> {
+  const kinds = 'jobs,pods,persistentvolumeclaims,statefulsets,deployments,services,ingresses';
+  return listObjects<LiveObject>(kinds, '-n', namespace);
 }

@@ -1,7 +1,7 @@
 /** A merchant's day in a real browser, with a real shop: the portal on the lab. */
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, onTestFailed, test } from 'vitest';
-import { launchBrowser, takePicture } from '../browser/browser.ts';
+import { launchBrowser, openContext, takeFailure } from '../browser/browser.ts';
 import { liveTheDay } from '../browser/people.ts';
 import { startProductWith, type Product } from '../browser/product.ts';
 import { printDiagnostics } from './lab.ts';
@@ -19,10 +19,9 @@ afterAll(async () => {
 
 test('sign in, create, watch it become ready, open it, reveal its login, delete it', async () => {
   if (product === undefined || browser === undefined) throw new Error('nothing was started');
-  const page = await (await browser.newContext()).newPage();
-  page.setDefaultTimeout(20_000);
+  const page = await (await openContext(browser)).newPage();
   onTestFailed(async () => {
-    await takePicture(page, 'failed/lab');
+    await takeFailure(page, 'lab');
     await printDiagnostics();
   });
   await liveTheDay(page, product, {

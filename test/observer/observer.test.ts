@@ -7,6 +7,7 @@ import { watchApplications, watchProjects } from '../../control-plane/src/cluste
 import { connect, type ClusterConnection } from '../../control-plane/src/cluster/connection.ts';
 import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
 import { checkLease, takeLease } from '../../control-plane/src/db/leases.ts';
+import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { hashStoreId, type Action, type StoreSpec } from '../../control-plane/src/domain/store.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
@@ -69,10 +70,12 @@ async function build(holder: string): Promise<Observer> {
     applications: watchApplications(settings),
     projects: watchProjects(settings),
     reader: createClusterReader(connection, { namespace: 'argocd' }),
+    guard: DEFAULT_RULES.guard,
     logger: createLogger('silent'),
     metrics: {
       count: () => undefined,
       set: () => undefined,
+      clear: () => undefined,
       record: (name) => {
         if (name === 'batch_size') batches += 1;
       },
@@ -356,8 +359,9 @@ describe('a store', () => {
     const { spec } = await insertStore(database.db);
     const sha = await commit(spec, 'create');
     now = new Date(now.getTime() + 601_000);
-    await becomes(spec, { status: 'failed', errorCode: 'deadline_passed' });
-    expect(await operation(spec)).toMatchObject({ state: 'failed', errorCode: 'deadline_passed' });
+    // By this clock the watch has heard nothing since the start.
+    await becomes(spec, { status: 'failed', errorCode: 'cluster_silent' });
+    expect(await operation(spec)).toMatchObject({ state: 'failed', errorCode: 'cluster_silent' });
     putGeneration(spec, 1);
     server.put(APPLICATIONS, application(spec, sha));
     await becomes(spec, { status: 'ready', errorCode: null });
@@ -454,7 +458,7 @@ describe('a delete', () => {
     await stepBecomes(spec, { action: 'remove', state: 'queued' });
   });
 
-  test('is not believed from an API server that answers nothing but errors', async () => {
+  test('is not believed from an API server that answers nothing but errors (reliability 9)', async () => {
     const { spec } = await insertStore(database.db);
     const created = await commit(spec, 'create');
     await queueOperation(database.db, spec, 'delete', 'release');
@@ -493,7 +497,7 @@ describe('a delete', () => {
   });
 });
 
-test('an emptied cluster degrades stores and deletes nothing', async () => {
+test('an emptied cluster degrades stores and deletes nothing (reliability 9)', async () => {
   const { spec } = await insertStore(database.db);
   const sha = await commit(spec, 'create');
   putGeneration(spec, 1);
@@ -579,7 +583,7 @@ test('a relist in which nothing changed writes nothing', async () => {
   expect(await state()).toEqual(before);
 });
 
-test('who lost the lease writes nothing, and ends', async () => {
+test('who lost the lease writes nothing, and ends (reliability 4)', async () => {
   const { spec } = await insertStore(database.db);
   const sha = await commit(spec, 'create');
   const loser = await build('one');

@@ -9,13 +9,11 @@ import { insertStore } from '../support/stores.ts';
 let api: Api;
 let operator: string;
 let mine: string;
-const heard = { at: null as Date | null };
 const trouble = { isThere: false };
 
 beforeAll(async () => {
   api = await startApi({
     reads: {
-      heardAt: () => heard.at,
       repository: {
         readTip: () =>
           Promise.reject(new PlatformError('repository_unavailable', 'The disk is full.')),
@@ -88,7 +86,8 @@ test('whoever asks within a moment gets the same count', async () => {
 });
 
 test('the fleet: each cluster with its stores, and the stores in trouble, newest first', async () => {
-  heard.at = new Date('2026-11-21T12:00:00Z');
+  const heardAt = new Date('2026-11-21T12:00:00Z');
+  await api.db.insertInto('clusters').values({ name: 'lab', heardAt, trouble: null }).execute();
   const old = new Date(Date.now() - 3_600_000);
   const failed = await addStore('mine', 'g', 'failed', { cluster: 'away', updatedAt: old });
   const stuck = await addStore('mine', 'h', 'deleting', { updatedAt: old });
@@ -104,7 +103,8 @@ test('the fleet: each cluster with its stores, and the stores in trouble, newest
       name: 'lab',
       kind: 'lab',
       argocdUrl: 'http://argocd.test',
-      heardAt: '2026-11-21T12:00:00.000Z',
+      heardAt: heardAt.toISOString(),
+      trouble: null,
       stores: { deleting: 2, failed: 1 },
     },
     { name: 'away', heardAt: null, stores: { failed: 1, ready: 0 } },

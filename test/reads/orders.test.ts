@@ -1,8 +1,14 @@
-/** Orders by each engine's API, over real HTTP; shop-server.ts says what stands in for the shop. */
+/**
+ * Orders by each engine's API, read and placed, over real HTTP; shop-server.ts and check-outs.ts say
+ * what stands in for the shop.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createOrderReader } from '../../control-plane/src/orders/reader.ts';
+import { BUYER_COUNTRIES } from '../../control-plane/src/orders/buyer.ts';
+import { createShops } from '../../control-plane/src/orders/shops.ts';
 import type { Shop } from '../../control-plane/src/orders/types.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { openMedusa, openWooCommerce, wooCommerceProduct, type CheckOut } from './check-outs.ts';
 import {
   medusaOrder,
   sendJson,
@@ -12,19 +18,23 @@ import {
   type ShopServer,
 } from './shop-server.ts';
 
+const { adapters, engines } = await loadTemplates();
+
 let server: ShopServer;
 afterEach(() => server.close());
 
 const SINCE = new Date('2026-10-23T00:00:00Z');
 const woo: Shop = {
-  api: 'woocommerce-v3',
+  type: 'woocommerce',
   url: 'http://shop.localhost:8088',
   credentials: { consumer_key: 'ck_1', consumer_secret: 'cs_2' },
+  options: { country: 'US' },
 };
 const medusa: Shop = {
-  api: 'medusa-v2',
+  type: 'medusa',
   url: 'http://shop.localhost:8088',
-  credentials: { secret_key: 'sk_3' },
+  credentials: { secret_key: 'sk_3', publishable_key: 'pk_4' },
+  options: { country: 'DE' },
 };
 
 async function list(
@@ -33,11 +43,16 @@ async function list(
   options: { readonly timeoutMs?: number; readonly pages?: number } = {},
 ) {
   server = await startShopServer(answer);
-  return createOrderReader({
-    ingressUrl: server.url,
-    clock: () => new Date(),
-    ...options,
-  }).listOrders(shop, SINCE);
+  return openShops(options).listOrders(shop, SINCE);
+}
+
+function openShops(options: { readonly timeoutMs?: number; readonly pages?: number } = {}) {
+  return createShops({ adapters, ingressUrl: server.url, clock: () => new Date(), ...options });
+}
+
+async function buy(shop: Shop, checkOut: CheckOut) {
+  server = await startShopServer(checkOut.answer);
+  return openShops().placeTestOrder(shop);
 }
 
 describe('WooCommerce', () => {
@@ -167,11 +182,12 @@ test('Medusa: a secret key, offsets, its own shape', async () => {
 describe('what goes wrong is said', () => {
   test.each([
     ['a key that is refused', 401, '{}', 'shop_refused'],
-    ['no such API', 404, '{"code":"rest_no_route"}', 'orders_unavailable'],
-    ['a page instead of an API', 200, '<html>', 'orders_unavailable'],
-    ['another shape', 200, '{"orders":[]}', 'orders_unavailable'],
-    ['a field that is not what it should be', 200, '[{"id":"x"}]', 'orders_unavailable'],
-    ['a redirect, which is not followed', 302, '', 'orders_unavailable'],
+    ['no such API', 404, '{"code":"rest_no_route"}', 'shop_unknown'],
+    ['a refusal in words', 400, '{"message":"Nothing here."}', 'shop_declined'],
+    ['a page instead of an API', 200, '<html>', 'shop_unknown'],
+    ['another shape', 200, '{"orders":[]}', 'shop_unknown'],
+    ['a field that is not what it should be', 200, '[{"id":"x"}]', 'shop_unknown'],
+    ['a redirect, which is not followed', 302, '', 'shop_unknown'],
     ['an error', 500, '', 'shop_unreachable'],
   ])('%s', async (_what, status, text, code) => {
     await expect(
@@ -203,12 +219,101 @@ describe('what goes wrong is said', () => {
     await expect(list({ ...woo, credentials: {} }, () => undefined)).rejects.toMatchObject({
       code: 'shop_refused',
     });
+    const shops = openShops();
+    await expect(shops.listOrders({ ...medusa, credentials: {} }, SINCE)).rejects.toMatchObject({
+      code: 'shop_refused',
+    });
     await expect(
-      createOrderReader({ ingressUrl: server.url, clock: () => new Date() }).listOrders(
-        { ...medusa, credentials: {} },
-        SINCE,
-      ),
+      shops.placeTestOrder({ ...medusa, credentials: { secret_key: 'sk_3' } }),
     ).rejects.toMatchObject({ code: 'shop_refused' });
     expect(server.asked).toEqual([]);
+  });
+
+  test('an engine without a way to its shops', async () => {
+    await expect(list({ ...woo, type: 'toy' }, () => undefined)).rejects.toMatchObject({
+      code: 'shop_unknown',
+    });
+  });
+});
+
+describe('a test order', () => {
+  test('WooCommerce: cart, check-out with payment on delivery, read back by the REST API', async () => {
+    const checkOut = openWooCommerce();
+    expect(await buy(woo, checkOut)).toMatchObject({
+      number: '731',
+      total: '29.35',
+      currency: 'EUR',
+    });
+    expect(checkOut.placed).toMatchObject([{ country: 'US', state: 'CA', last_name: 'Order' }]);
+    expect(server.asked.every(({ host }) => host === 'shop.localhost:8088')).toBe(true);
+    expect(JSON.stringify(server.asked)).not.toContain('cs_2');
+  });
+
+  test('WooCommerce: what cannot be bought as it is stays on the shelf', async () => {
+    const checkOut = openWooCommerce({
+      products: [
+        wooCommerceProduct({ id: 1, has_options: true }),
+        wooCommerceProduct({ id: 2, is_in_stock: false }),
+        wooCommerceProduct({ id: 3, is_purchasable: false }),
+      ],
+    });
+    await expect(buy(woo, checkOut)).rejects.toMatchObject({ code: 'nothing_to_sell' });
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test('WooCommerce: a refusal in the shop’s own words, without its markup', async () => {
+    const checkOut = openWooCommerce({ payments: ['stripe'] });
+    await expect(buy(woo, checkOut)).rejects.toMatchObject({
+      code: 'shop_declined',
+      message: 'The shop says (400): “This "payment method" is not available”.',
+    });
+    expect(checkOut.placed).toEqual([]);
+  });
+
+  test('WooCommerce: a payment that did not go through is no order', async () => {
+    await expect(buy(woo, openWooCommerce({ paymentStatus: 'failure' }))).rejects.toMatchObject({
+      code: 'shop_declined',
+    });
+  });
+
+  test('Medusa: cart with addresses, shipping, payment by hand, order', async () => {
+    const checkOut = openMedusa();
+    expect(await buy(medusa, checkOut)).toEqual({ number: '12', total: '29.35', currency: 'EUR' });
+    expect(checkOut.placed).toMatchObject([{ country_code: 'de', city: 'Berlin' }]);
+  });
+
+  test('Medusa: to a country that the shop sells in', async () => {
+    const checkOut = openMedusa({ countries: ['fr'] });
+    await buy(medusa, checkOut);
+    expect(checkOut.placed).toMatchObject([{ country_code: 'fr', postal_code: '75001' }]);
+  });
+
+  test.each([
+    ['no country to sell in', { countries: [] }, 'nothing_to_sell'],
+    ['nothing in stock', { variant: { inventory_quantity: 0 } }, 'nothing_to_sell'],
+    ['no price', { variant: { calculated_price: null } }, 'nothing_to_sell'],
+    ['no shipping', { shipping: [] }, 'shop_declined'],
+    ['a payment that wants more', { unpaid: 'Payment requires more' }, 'shop_declined'],
+  ])('Medusa: %s', async (_what, options, code) => {
+    await expect(buy(medusa, openMedusa(options))).rejects.toMatchObject({ code });
+  });
+
+  test('Medusa: what is not counted, or may be owed, can be bought', async () => {
+    for (const variant of [{ manage_inventory: false }, { allow_backorder: true }]) {
+      await buy(medusa, openMedusa({ variant: { ...variant, inventory_quantity: 0 } }));
+      await server.close();
+    }
+  });
+
+  test('a buyer lives in every country that an engine offers', () => {
+    const offered = engines.flatMap(({ options }) =>
+      options.flatMap((one) =>
+        one.kind === 'choice' && one.name === 'country'
+          ? one.choices.map(({ value }) => value)
+          : [],
+      ),
+    );
+    expect(offered.length).toBeGreaterThan(0);
+    expect([...new Set(offered)].filter((one) => !BUYER_COUNTRIES.includes(one))).toEqual([]);
   });
 });

@@ -25,6 +25,7 @@ import {
 import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { startApi, type Api, type Reply } from '../api/support.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
+import { exampleCluster } from '../support/example-cluster.ts';
 
 const REPOSITORY = 'the repository of this test';
 const address = { repositoryUrl: 'http://forge.test/shopyard.git', branch: 'main' };
@@ -40,22 +41,15 @@ let theirs: string;
 
 beforeAll(async () => {
   const { sources } = await loadTemplates();
-  const render = createStoreRenderer(sources, address, (name) => ({
-    name,
-    shardDigits: 1,
-    values: {
-      ingressClass: 'traefik',
-      storageClass: '',
-      imageRegistry: 'localhost/shopyard',
-      observer: { namespace: 'shopyard-system', serviceAccount: 'shopyard-observer' },
-    },
-  }));
+  const render = createStoreRenderer(sources, address, exampleCluster);
   repository = await createTestRepository();
   reader = openBareRepository({ repository: repository.forge.repositoryDir, branch: 'main' });
   api = await startApi({
     reads: { repository: reader, repositoryName: REPOSITORY, render },
   });
   publisher = createPublisher({
+    domainOf: () => null,
+    deadlineMs: 600_000,
     db: api.db,
     logger: silent,
     clock: () => new Date(),
@@ -64,7 +58,7 @@ beforeAll(async () => {
     seeds: [],
     render,
     renderTenant: (tenant) => renderTenant(sources, { ...address, ...tenant }),
-    relay: () => Promise.resolve(),
+    relays: [],
     measure: { batch: () => undefined, retry: () => undefined },
   });
   writing = startLoop(api.db, 'test', silent, publisher);
@@ -137,12 +131,26 @@ async function expectCommitted(preview: Preview, sha: CommitSha): Promise<void> 
 
 test('what is on offer: engines with their plans, clusters', async () => {
   const reply = await api.request('GET', '/api/engines', { token: mine });
-  const { engines, clusters } = EngineList.parse(reply.body);
+  const { engines, clusters, placement } = EngineList.parse(reply.body);
   const woocommerce = engines.find((one) => one.type === 'woocommerce');
   expect(woocommerce).toMatchObject({ title: 'WooCommerce', orders: true });
   expect(woocommerce?.plans.map((plan) => plan.name)).toEqual(['small', 'medium', 'large']);
-  expect(woocommerce?.plans[0]).toMatchObject({ replicas: 1, memory: '512Mi', storage: '2Gi' });
-  expect(clusters).toEqual([{ name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 }]);
+  expect(woocommerce?.plans[0]).toMatchObject({ replicas: 1, memory: '512Mi' });
+  expect(woocommerce?.plans[0]?.storage).toBe('2Gi');
+  expect(woocommerce?.options.find(({ name }) => name === 'currency')).toMatchObject({
+    kind: 'choice',
+    choices: expect.arrayContaining([{ value: 'CHF', label: 'Swiss franc' }]) as unknown,
+    default: 'EUR',
+    changeable: false,
+    reason: expect.stringContaining('wp-admin') as unknown,
+  });
+  expect(clusters).toEqual([
+    {
+      ...{ name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
+      ...{ labels: {}, open: true, review: 'never', retentionDays: 0 },
+    },
+  ]);
+  expect(placement).toBe('lab');
 });
 
 describe('names as they are typed', () => {

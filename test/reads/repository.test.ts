@@ -83,7 +83,7 @@ test('an object that is too large is said to be, and those after it are read', a
   await push('Large', { path: 'large.txt', content: 'x'.repeat(50_000) });
   const reader = open({ largest: 10_000 });
   const tip = await reader.readTip();
-  await expect(tip.read('large.txt')).rejects.toMatchObject({ code: 'repository_unavailable' });
+  await expect(tip.read('large.txt')).rejects.toMatchObject({ code: 'object_too_large' });
   expect(await read(tip, 'a.yaml')).toBe('a: 2\n');
   reader.close();
 });

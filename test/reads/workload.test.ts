@@ -3,7 +3,7 @@
  * real cluster had (test/observer/fixtures); the server that tells of them is scripted.
  */
 import { readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -18,8 +18,10 @@ import {
   StoreLog,
   StorePods,
   StoreResources,
+  TestOrder,
 } from '../../control-plane/src/contract.ts';
-import { createOrderReader } from '../../control-plane/src/orders/reader.ts';
+import { createShops } from '../../control-plane/src/orders/shops.ts';
+import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { ORIGIN, PASSWORD, startApi, type Api, type Person } from '../api/support.ts';
 import {
   answer,
@@ -28,6 +30,7 @@ import {
   type ScriptedApiServer,
   type ScriptedObject,
 } from '../observer/scripted-api-server.ts';
+import { openWooCommerce } from './check-outs.ts';
 import { sendJson, startShopServer, wooCommerceOrder, type ShopServer } from './shop-server.ts';
 
 type Recorded = { readonly pods: ScriptedObject[]; readonly events: ScriptedObject[] };
@@ -43,7 +46,7 @@ let owner: Person;
 let foreigner: Person;
 const store = { id: '', namespace: '' };
 const PASSPHRASE = 'canary-of-the-login-f5b1';
-let shopAnswers: (response: ServerResponse) => void;
+let shopAnswers: (response: ServerResponse, request: IncomingMessage) => void;
 
 const at = (path: string): string => `/api/v1/namespaces/${store.namespace}/${path}`;
 const ask = (path: string, as: Person = owner, method = 'GET') =>
@@ -54,14 +57,17 @@ const ask = (path: string, as: Person = owner, method = 'GET') =>
 
 beforeAll(async () => {
   server = await startScriptedApiServer();
-  shop = await startShopServer((_request, response) => {
-    shopAnswers(response);
+  shop = await startShopServer((request, response) => {
+    shopAnswers(response, request);
   });
   connection = connect(server.config);
+  const { adapters } = await loadTemplates();
+  const reader = createClusterReader(connection, { namespace: 'argocd', timeoutMs: 1000 });
+  const shops = createShops({ adapters, ingressUrl: shop.url, clock: () => new Date() });
   api = await startApi({
     reads: {
-      cluster: createClusterReader(connection, { namespace: 'argocd', timeoutMs: 1000 }),
-      orders: createOrderReader({ ingressUrl: shop.url, clock: () => new Date() }),
+      cluster: () => reader,
+      shops: () => shops,
     },
   });
   owner = await api.person('owner', 'mine');
@@ -291,7 +297,7 @@ describe('orders', () => {
   const orders = async (query = '') => OrderSummary.parse((await ask(`orders${query}`)).body);
 
   test('without the key there is a problem, not an error page', async () => {
-    expect((await orders()).problem).toMatchObject({ code: 'orders_unavailable' });
+    expect((await orders()).problem).toMatchObject({ code: 'store_not_ready' });
   });
 
   test('by day, with the newest; asked at the Ingress by Host header', async () => {
@@ -323,7 +329,7 @@ describe('orders', () => {
   });
 
   test.each([
-    [404, 'orders_unavailable'],
+    [404, 'shop_unknown'],
     [401, 'shop_refused'],
     [502, 'shop_unreachable'],
   ])('a shop that answers %i: %s', async (status, code) => {
@@ -362,5 +368,97 @@ describe('orders', () => {
   test('a query that makes no sense', async () => {
     expect((await ask('orders?days=0')).status).toBe(422);
     expect((await ask('orders?days=1000')).status).toBe(422);
+  });
+});
+
+describe('a test order', () => {
+  const order = (as: Person = owner) => ask('test-order', as, 'POST');
+  const readRecord = async () => {
+    const reply = await api.request(
+      'GET',
+      `/api/audit?store=${store.id}&action=store.test_order&limit=1`,
+    );
+    return AuditList.parse(reply.body).entries[0];
+  };
+
+  test('is placed as a customer would, and put on record', async () => {
+    const encode = (text: string) => Buffer.from(text).toString('base64');
+    server.putSilently(at('secrets'), {
+      metadata: { name: 'store-api' },
+      data: { consumer_key: encode('ck_1'), consumer_secret: encode('cs_2') },
+    });
+    const checkOut = openWooCommerce();
+    shopAnswers = (response, request) => {
+      checkOut.answer(request, response);
+    };
+    const reply = await order();
+    expect(reply.status, reply.text).toBe(201);
+    expect(TestOrder.parse(reply.body)).toEqual({ number: '731', total: 29.35, currency: 'EUR' });
+    expect(checkOut.placed).toMatchObject([{ country: 'DE' }]);
+    expect(await readRecord()).toMatchObject({
+      outcome: 'done',
+      by: { id: owner.id },
+      detail: { store: 'shop', number: '731', total: '29.35', currency: 'EUR' },
+    });
+  });
+
+  test('a shop that says no is quoted, and that is on record too', async () => {
+    const checkOut = openWooCommerce({ payments: [] });
+    shopAnswers = (response, request) => {
+      checkOut.answer(request, response);
+    };
+    const reply = await order();
+    expect(reply.status).toBe(409);
+    expect(reply.body).toMatchObject({
+      code: 'shop_declined',
+      detail: expect.stringContaining('payment method') as unknown,
+    });
+    expect(await readRecord()).toMatchObject({
+      outcome: 'failed',
+      detail: { reason: 'shop_declined' },
+    });
+  });
+
+  test('a shop with nothing to sell says what to do', async () => {
+    const checkOut = openWooCommerce({ products: [] });
+    shopAnswers = (response, request) => {
+      checkOut.answer(request, response);
+    };
+    expect((await order()).body).toMatchObject({
+      status: 409,
+      code: 'nothing_to_sell',
+      hint: expect.stringContaining('Add a product') as unknown,
+    });
+  });
+
+  test.each([
+    [403, 502, 'shop_refused'],
+    [502, 503, 'shop_unreachable'],
+    [404, 502, 'shop_unknown'],
+  ])('a shop that answers %i: %i %s', async (answered, status, code) => {
+    shopAnswers = (response) => {
+      sendJson(response, answered, {});
+    };
+    expect((await order()).body).toMatchObject({ status, code });
+  });
+
+  test('is not for viewers, nor for another tenant', async () => {
+    const asked = shop.asked.length;
+    expect((await order(await api.person('viewer', 'mine'))).status).toBe(403);
+    expect((await order(foreigner)).status).toBe(404);
+    expect(shop.asked).toHaveLength(asked);
+  });
+
+  test('a store that is not ready, and a practice store, are 409', async () => {
+    const reply = await api.request('POST', '/api/stores', {
+      body: { name: 'unready', type: 'woocommerce', tenant: 'mine' },
+    });
+    const { id } = Accepted.parse(reply.body).store;
+    const unready = await api.request('POST', `/api/stores/${id}/test-order`);
+    expect(unready.body).toMatchObject({ status: 409, code: 'store_not_ready' });
+    const practice = await startApi({ databaseUrl: api.databaseUrl, clusterKind: 'practice' });
+    const practised = await practice.request('POST', `/api/stores/${store.id}/test-order`);
+    expect(practised.body).toMatchObject({ status: 409, code: 'practice' });
+    await practice.close();
   });
 });

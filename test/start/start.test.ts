@@ -1,8 +1,9 @@
 /** What a person sees when something is in the way of a start: one sentence, and an exit code. */
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
@@ -197,9 +198,15 @@ test('Ctrl-C ends it in seconds, with open event streams, and leaves no process 
     headers: { authorization: `Bearer ${TOKEN}` },
   });
   expect(stream.status).toBe(200);
+  // Browsers and Argo CD keep connections at hand on which they ask nothing.
+  for (const port of [PORT, env.SHOPYARD_FORGE_PORT]) {
+    const silent = connect(Number(port), '127.0.0.1');
+    silent.on('error', () => undefined);
+    await once(silent, 'connect');
+  }
   const asked = performance.now();
   child.kill('SIGINT');
   expect(await ended).toBe(0);
-  expect(performance.now() - asked).toBeLessThan(8_000);
+  expect(performance.now() - asked).toBeLessThan(5_000);
   await expect(readFile(join(folder, 'data/postgres/data/postmaster.pid'))).rejects.toThrow();
 });

@@ -1,8 +1,16 @@
 /** Who waits for whom in the database: requests and the writer take a store's rows in one order. */
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { takeLease, type Lease } from '../../control-plane/src/db/leases.ts';
+import {
+  checkLease,
+  LEASE_SECONDS,
+  renewLease,
+  takeLease,
+  type Lease,
+} from '../../control-plane/src/db/leases.ts';
 import { stepOperations } from '../../control-plane/src/db/observations.ts';
+import { openDatabase } from '../../control-plane/src/db/open.ts';
+import { isDatabaseUnavailable } from '../../control-plane/src/db/outage.ts';
 import { failOperation, listQueuedOperations, settle } from '../../control-plane/src/db/queue.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { countWaiting, createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -23,9 +31,12 @@ afterEach(async () => {
 
 /** Resolves when some connection waits for a lock. */
 async function waitForWaiter(): Promise<void> {
-  await vi.waitFor(async () => {
-    expect(await countWaiting(database.db)).toBe(1);
-  });
+  await vi.waitFor(
+    async () => {
+      expect(await countWaiting(database.db)).toBe(1);
+    },
+    { timeout: 10_000 },
+  );
 }
 
 /** Holds the store as a change does, lets the other begin, then supersedes the operation. */
@@ -76,7 +87,7 @@ test('a change that comes while its store’s commit is settled', async () => {
 
 test('a change that comes while its store’s operation fails', async () => {
   const store = await insertStore(database.db);
-  const [operation] = await listQueuedOperations(database.db);
+  const [operation] = await listQueuedOperations(database.db, 'test');
   if (operation === undefined) throw new Error('nothing is queued');
   await supersedeDuring(store, () =>
     failOperation(
@@ -84,7 +95,7 @@ test('a change that comes while its store’s operation fails', async () => {
       lease,
       operation,
       { code: 'unsafe_path', message: 'No.', hint: null },
-      new Date(),
+      { domainOf: () => null, deadlineMs: 600_000, at: new Date() },
     ),
   );
   const row = await database.db.selectFrom('operations').select('state').executeTakeFirst();
@@ -121,4 +132,28 @@ test('a change that comes while its store is judged', async () => {
     }),
   );
   expect(stepped).toEqual(new Set());
+});
+
+test('a holder that is stopped in the middle of a transaction is replaced all the same (reliability 4)', async () => {
+  const stopped = openDatabase(database.url);
+  const { promise: isAwake, resolve: wake } = Promise.withResolvers<undefined>();
+  const { promise: holds, resolve: hold } = Promise.withResolvers<undefined>();
+  const work = stopped.transaction().execute(async (tx) => {
+    await checkLease(tx, lease);
+    hold(undefined);
+    await isAwake;
+    await sql`select 1`.execute(tx);
+  });
+  const failure = work.catch((error: unknown) => error);
+  await holds;
+  const stoppedAt = performance.now();
+  await vi.waitFor(
+    async () => expect(await takeLease(database.db, lease.name, 'two')).not.toBeNull(),
+    { timeout: 20_000, interval: 500 },
+  );
+  expect(performance.now() - stoppedAt).toBeLessThan(2 * LEASE_SECONDS * 1_000);
+  wake(undefined);
+  expect(isDatabaseUnavailable(await failure)).toBe(true);
+  expect(await renewLease(stopped, lease)).toBe(false);
+  await stopped.destroy();
 });

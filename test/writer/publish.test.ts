@@ -2,17 +2,20 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Branch } from '../../control-plane/src/git/types.ts';
+import { parse } from 'yaml';
+import type { Branch, CommitSha, FileChange } from '../../control-plane/src/git/types.ts';
 import { readCommitTrailers } from '../../control-plane/src/domain/commit-message.ts';
+import { PlatformError } from '../../control-plane/src/errors.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
 import { startLoop, type RunningLoop } from '../../control-plane/src/reconcile/loop.ts';
 import {
   createPublisher,
   type Publisher,
   type PublisherOptions,
-  type Push,
 } from '../../control-plane/src/reconcile/publish.ts';
+import { createRelay, type Push } from '../../control-plane/src/reconcile/relay.ts';
 import { renderTenant } from '../../control-plane/src/render/cluster.ts';
+import { sealFile } from '../../control-plane/src/render/seal.ts';
 import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
@@ -42,6 +45,8 @@ afterEach(async () => {
 
 function startWriter(changes: Partial<PublisherOptions> = {}, holder = 'one'): Publisher {
   const publisher = createPublisher({
+    domainOf: () => null,
+    deadlineMs: 600_000,
     db: database.db,
     logger,
     clock: () => new Date(),
@@ -58,10 +63,12 @@ function startWriter(changes: Partial<PublisherOptions> = {}, holder = 'one'): P
     ],
     render: createStoreRenderer(sources, address, exampleCluster),
     renderTenant: (tenant) => renderTenant(sources, { ...address, ...tenant }),
-    relay: (push) => {
-      relayed.push(push);
-      return Promise.resolve();
-    },
+    relays: [
+      (push) => {
+        relayed.push(push);
+        return Promise.resolve();
+      },
+    ],
     measure: { batch: () => undefined, retry: () => undefined },
     ...changes,
   });
@@ -111,7 +118,7 @@ test('a create becomes one commit that touches its own files alone', async () =>
   expect(paths).toHaveLength(3);
   for (const path of paths)
     expect(path).toMatch(
-      /^clusters\/lab\/(apps\/[0-9a-f]\/abc123-shop\.yaml|stores\/[0-9a-f]{2}\/abc123-shop\/(store|values-1\.0\.0)\.yaml)$/,
+      /^clusters\/lab\/(apps\/[0-9a-f]\/abc123-shop\.yaml|stores\/[0-9a-f]{2}\/abc123-shop\/(store|values-\d+\.\d+\.\d+)\.yaml)$/,
     );
   expect(await repository.git('log', '-1', '--format=%s', 'main')).toBe(
     'Create store shop of acme\n',
@@ -119,6 +126,40 @@ test('a create becomes one commit that touches its own files alone', async () =>
   await vi.waitFor(() => expect(relayed.at(-1)?.after).toBe(tip));
   expect(relayed.at(-1)?.commits.flatMap((commit) => commit.changedPaths)).toEqual(paths.sort());
   expect(await repository.git('fsck', '--strict')).toBe('');
+});
+
+test('what the writer says of an operation has its ids, its store’s and its tenant’s', async () => {
+  await insertTenant(database.db);
+  const tenant = 'abc123';
+  const { spec, operationId: operation } = await insertStore(database.db);
+  const lines: string[] = [];
+  const log = createLogger('debug', new Set(), { write: (line) => void lines.push(line) });
+  const render = createStoreRenderer(sources, address, exampleCluster);
+  startWriter({
+    logger: log,
+    render: (action, tree) => {
+      if (action.store.name === 'odd') throw new PlatformError('odd', 'This has no files.');
+      return render(action, tree);
+    },
+  });
+  await waitForState(operation, 'waiting');
+  const odd = await insertStore(database.db, { name: 'odd' });
+  await waitForState(odd.operationId, 'failed');
+  const said = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const commit = (await readStore(spec.id)).commitSha;
+  await vi.waitFor(() =>
+    expect(said()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ msg: 'committed', commit, operation, store: spec.id, tenant }),
+        expect.objectContaining({
+          msg: 'operation cannot be published',
+          operation: odd.operationId,
+          store: odd.spec.id,
+          tenant,
+        }),
+      ]),
+    ),
+  );
 });
 
 test('many creates share a push, one commit each, in order of acceptance', async () => {
@@ -192,8 +233,9 @@ test('a delete walks release, remove, purge, and leaves its neighbour alone', as
     await waitForState(operationId, action === 'purge' ? 'done' : 'waiting');
   };
   await advance('remove');
-  expect(await files()).not.toContain(application);
+  expect(parse(await repository.git('show', `main:${application}`))).toBeNull();
   await advance('purge');
+  expect(await files()).not.toContain(application);
 
   expect((await files()).filter((path) => !path.includes('abc123-shop'))).toEqual(others);
   expect((await files()).filter((path) => path.includes('abc123-shop'))).toEqual([
@@ -202,7 +244,7 @@ test('a delete walks release, remove, purge, and leaves its neighbour alone', as
   expect(await readStore(shop.spec.id)).toMatchObject({ status: 'deleted', stage: 'gone' });
 });
 
-test('a reply that was lost after the push makes no second commit', async () => {
+test('a reply that was lost after the push makes no second commit (reliability 5)', async () => {
   await insertTenant(database.db);
   const { operationId } = await insertStore(database.db);
   let lost = 0;
@@ -229,7 +271,7 @@ test('a reply that was lost after the push makes no second commit', async () => 
   expect(await countCommits(operationId)).toBe(1);
 });
 
-test('a person’s commit in between is kept, indexed and told to Argo CD', async () => {
+test('a person’s commit in between is kept, indexed and told to Argo CD (reliability 8)', async () => {
   await insertTenant(database.db);
   const first = await insertStore(database.db);
   const publisher = startWriter();
@@ -263,14 +305,21 @@ test('an operation that cannot be planned fails alone, with the reason', async (
   });
 });
 
-test('while Argo CD does not answer, pushes go on and are told together', async () => {
+test('while one Argo CD does not answer, pushes go on, told to it together and to another at once', async () => {
   await insertTenant(database.db);
   const gate = Promise.withResolvers<undefined>();
+  const heard: Push[] = [];
   const publisher = startWriter({
-    relay: async (push) => {
-      relayed.push(push);
-      await gate.promise;
-    },
+    relays: [
+      async (push) => {
+        relayed.push(push);
+        await gate.promise;
+      },
+      async (push) => {
+        await Promise.resolve();
+        heard.push(push);
+      },
+    ],
   });
   const created: string[] = [];
   for (const name of ['one', 'two', 'three']) {
@@ -281,6 +330,7 @@ test('while Argo CD does not answer, pushes go on and are told together', async 
   }
   // The seed's is under way; the creates' wait, and go out as one.
   expect(relayed).toHaveLength(1);
+  await vi.waitFor(() => expect(heard.flatMap((push) => push.commits)).toHaveLength(4));
   gate.resolve(undefined);
   await vi.waitFor(() => expect(relayed).toHaveLength(2));
   const [first, second] = relayed;
@@ -292,22 +342,29 @@ test('while Argo CD does not answer, pushes go on and are told together', async 
 });
 
 test('a stop waits for the call to Argo CD that is under way, not for those behind it', async () => {
-  await insertTenant(database.db);
   const gate = Promise.withResolvers<undefined>();
-  const publisher = startWriter({
-    relay: async (push) => {
-      relayed.push(push);
-      await gate.promise;
-    },
+  const stop = new AbortController();
+  const send = async (push: Push): Promise<void> => {
+    relayed.push(push);
+    await gate.promise;
+  };
+  const relay = createRelay([send], stop.signal);
+  const [first, second, third] = ['1', '2', '3'].map((digit) => digit.repeat(40) as CommitSha);
+  if (first === undefined || second === undefined || third === undefined)
+    throw new Error('There are three.');
+  relay.add({ before: null, after: first, commits: [] });
+  relay.add({ before: first, after: second, commits: [] });
+  stop.abort();
+  relay.add({ before: second, after: third, commits: [] });
+  let hasEnded = false;
+  const end = relay.end().then(() => {
+    hasEnded = true;
   });
-  const { operationId } = await insertStore(database.db);
-  publisher.wake();
-  await waitForState(operationId, 'waiting');
-  expect(relayed).toHaveLength(1);
-  const stopping = loops[0]?.stop();
+  await Promise.resolve();
+  expect(hasEnded).toBe(false);
   gate.resolve(undefined);
-  await stopping;
-  expect(relayed).toHaveLength(1);
+  await end;
+  expect(relayed.map(({ after }) => after)).toEqual([first]);
 });
 
 test('two writers on one branch: one holds the lease, and is replaced when it stops', async () => {
@@ -344,4 +401,37 @@ test('an emptied repository is seeded again with what is absent, nothing else', 
   expect(await repository.git('show', '--format=', '--name-only', 'main')).toBe(
     'clusters/lab/apps/0/placeholder.yaml\n',
   );
+});
+
+test('what is sealed is written again when it is rendered otherwise, until somebody edits it', async () => {
+  const path = 'clusters/lab/root/platform/logs.yaml';
+  /** The branch after a start of the writer with that seed; commits are counted by their subject. */
+  const start = async (content: string | null) => {
+    await Promise.all(loops.splice(0).map((loop) => loop.stop()));
+    const seed = { subject: 'Set add-on logs', files: [{ path, content }] };
+    const last = { subject: `Seeded ${crypto.randomUUID()}`, files: [] as FileChange[] };
+    const end = { ...last, files: [{ path: `ends/${last.subject}`, content: 'x\n' }] };
+    startWriter({ seeds: [seed, end] });
+    await vi.waitFor(
+      async () =>
+        expect(await repository.git('log', '--format=%s', 'main')).toContain(last.subject),
+      { timeout: 15_000, interval: 50 },
+    );
+    const log = await repository.git('log', '--format=%s', 'main');
+    const file = await repository.git('show', `main:${path}`).catch(() => null);
+    return { file, commits: log.split('\n').filter((line) => line === seed.subject).length };
+  };
+  const first = sealFile('replicas: 1\n');
+  const second = sealFile('replicas: 2\n');
+  expect(await start(first)).toEqual({ file: first, commits: 1 });
+  expect(await start(first)).toEqual({ file: first, commits: 1 });
+  expect(await start(second)).toEqual({ file: second, commits: 2 });
+
+  const edited = second.replace('2', '3');
+  await repository.commitAsPerson('Three', (folder) => writeFile(join(folder, path), edited));
+  expect(await start(first)).toEqual({ file: edited, commits: 2 });
+  // Off is said in so many words: whoever edited it.
+  expect(await start(null)).toEqual({ file: null, commits: 3 });
+  expect(await start(null)).toEqual({ file: null, commits: 3 });
+  expect(await start(first)).toEqual({ file: first, commits: 4 });
 });
