@@ -14,6 +14,8 @@ export default tseslint.config(
       '**/golden/',
       '**/build/',
       '**/*.cjs',
+      // Projects of their own, checked where their images are built.
+      'templates/images/medusa-*/',
     ],
   },
   js.configs.recommended,
