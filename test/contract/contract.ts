@@ -257,7 +257,7 @@ export function testContract(open: () => Promise<Subject>): void {
     );
 
   const ask = async (path: string): Promise<{ status: number; body: string }> => {
-    const answer = await subject.connection.get(path, AbortSignal.timeout(10_000));
+    const answer = await subject.connection.get(path, AbortSignal.timeout(30_000));
     return { status: answer.status, body: await readBody(answer.body, 1 << 26) };
   };
   /** Why it is stuck, as the observer would say. */
@@ -309,14 +309,23 @@ export function testContract(open: () => Promise<Subject>): void {
       expect(versions.size).toBe(1);
     });
 
-    test('ends a watch in time, with a bookmark to go on from', async () => {
+    /** The last bookmark of a watch of three seconds, followed to its end. */
+    const readLastBookmark = async (): Promise<unknown> => {
       const { body } = await ask(`${APPLICATIONS}?limit=1`);
       const version = page.parse(JSON.parse(body)).metadata.resourceVersion;
-      const bookmarks: unknown[] = [];
+      let bookmark: unknown;
       const path = `${APPLICATIONS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3&resourceVersion=${version}`;
-      for await (const event of readEvents(subject.connection, path, AbortSignal.timeout(8_000)))
-        if (event.type === 'BOOKMARK') bookmarks.push(event.object);
-      expect(bookmarks.at(-1)).toMatchObject({
+      for await (const event of readEvents(subject.connection, path, AbortSignal.timeout(30_000)))
+        if (event.type === 'BOOKMARK') bookmark = event.object;
+      return bookmark;
+    };
+
+    test('ends a watch in time, with a bookmark to go on from', async () => {
+      // It is due two seconds before the end, and a server that is short of time leaves it out.
+      let bookmark: unknown;
+      for (let watch = 1; watch <= 10 && bookmark === undefined; watch += 1)
+        bookmark = await readLastBookmark();
+      expect(bookmark).toMatchObject({
         kind: 'Application',
         metadata: { resourceVersion: expect.stringMatching(/^\d+$/) as string },
       });
@@ -324,7 +333,7 @@ export function testContract(open: () => Promise<Subject>): void {
 
     test('says so when a watch begins too long ago', async () => {
       const path = `${APPLICATIONS}?watch=true&resourceVersion=1&timeoutSeconds=3`;
-      const events = readEvents(subject.connection, path, AbortSignal.timeout(8_000));
+      const events = readEvents(subject.connection, path, AbortSignal.timeout(30_000));
       const first = await events.next();
       expect(first.value).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410 } });
       await events.return(undefined);

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { Accepted } from '../../control-plane/src/contract.ts';
+import type { KnownCluster } from '../../control-plane/src/clusters.ts';
+import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { readCommitTrailers } from '../../control-plane/src/domain/commit-message.ts';
 import type { Action } from '../../control-plane/src/domain/store.ts';
 import { startApi, type Api } from '../api/support.ts';
@@ -52,10 +54,25 @@ export type Yard = {
   close(): Promise<void>;
 };
 
+/** The guard against mass removals would hold the deletes that a test makes by the dozen. */
+const UNGUARDED: KnownCluster = {
+  ...DEFAULT_RULES,
+  guard: { removals: 10_000, percent: 100, minutes: 1 },
+  name: 'lab',
+  baseDomain: 'localhost',
+  scheme: 'http',
+  port: 8088,
+  kind: 'lab',
+  argocdUrl: null,
+};
+
 /** @param options.databaseUrl a migrated database; default: one of its own on the tests' server */
 export async function openYard(options: { readonly databaseUrl?: string } = {}): Promise<Yard> {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-yard-'));
-  const [api, repository] = await Promise.all([startApi(options), createTestRepository()]);
+  const [api, repository] = await Promise.all([
+    startApi({ ...options, clusters: [UNGUARDED] }),
+    createTestRepository(),
+  ]);
   const writers: ControlPlaneProcess[] = [];
   const log = join(folder, 'writers.log');
   await seeTenant(api);

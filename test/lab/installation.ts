@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, vi } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
@@ -360,7 +361,6 @@ async function writeFileIn(tree: string, path: string, content: string): Promise
   await writeFile(join(tree, path), content);
 }
 
-/** An operator's own clone of the cluster repository. */
 /**
  * Commits another content of a file, by Gitea itself: the writer pushes all the time, and from a work
  * tree a loaded machine is late each time. Returns the commit's id.
@@ -382,10 +382,12 @@ async function replaceFile(
     } catch (error) {
       // The writer was faster than Gitea, too.
       if (attempt === 30) throw error;
+      await sleep(200);
     }
   }
 }
 
+/** An operator's own clone of the cluster repository. */
 function openWorkTree(tree: string, url: string, token: string) {
   const git = async (...args: string[]): Promise<string> => {
     const identity = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com'];

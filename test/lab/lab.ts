@@ -140,7 +140,7 @@ export async function printDiagnostics(log?: string): Promise<void> {
   const applications = await listObjects<LiveObject>('applications', '-n', 'argocd');
   const leaving = [
     ...namespaces,
-    ...(await Promise.all(stores.map((name) => listLeaving(name)))).flat(),
+    ...(await Promise.all(stores.map((name) => listHoldable(name)))).flat(),
   ].filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
   for (const { kind, metadata } of leaving)
     console.log(
@@ -188,7 +188,7 @@ type LiveObject = {
 };
 
 /** The kinds of a store's objects that something can hold on to. */
-function listLeaving(namespace: string): Promise<LiveObject[]> {
+function listHoldable(namespace: string): Promise<LiveObject[]> {
   const kinds = 'jobs,pods,persistentvolumeclaims,statefulsets,deployments,services,ingresses';
   return listObjects<LiveObject>(kinds, '-n', namespace);
 }

@@ -31,9 +31,9 @@ import type { GenerationFacts, NamespaceFacts } from './observation-workload.ts'
 export const TROUBLE_TOLERATED_MS = 30_000;
 /** An Application still guarded this long after its file's removal goes back to being released. */
 export const GUARD_TOLERATED_MS = 10_000;
-/** A removal that Argo CD has read and not acted on for this long is committed again, */
+/** A removal that Argo CD has read and not acted on for this long is committed again. */
 export const PASSED_OVER_MS = 60_000;
-/** and then after ever longer waits, up to this one. */
+/** The longest wait between two such commits: each is as long as all before it. */
 export const PASSED_OVER_MOST_MS = 15 * 60_000;
 /** A removal that takes longer than this says why. */
 export const REMOVAL_EXPECTED_MS = 120_000;
@@ -652,8 +652,9 @@ function isPassedOver(store: StoreFacts, seen: Circumstances): boolean {
   const { committedAt } = store.operation;
   if (shard === null || committedAt === null || !isShardCaughtUp(store, seen).yes) return false;
   if (shard.operation !== null && isRunning(shard.operation)) return false;
-  const before = committedAt.getTime() - store.requestedAt.getTime();
-  const tolerated = Math.min(Math.max(before, PASSED_OVER_MS), PASSED_OVER_MOST_MS);
+  // As long again as it has taken so far: the waits double.
+  const soFar = committedAt.getTime() - store.requestedAt.getTime();
+  const tolerated = Math.min(Math.max(soFar, PASSED_OVER_MS), PASSED_OVER_MOST_MS);
   return waitedMs(store, seen.now) > tolerated;
 }
 

@@ -29,7 +29,10 @@ export type RunningLoop = {
 };
 
 const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+/** Whoever comes back is to be worked with again within ten seconds: this, its jitter, and one try. */
+const LONGEST_PAUSE_MS = 4_000;
+/** After what only a person can mend. */
+const HOPELESS_PAUSE_MS = 10_000;
 /** How often one that stands by asks for the lease. */
 const STAND_BY_MS = 500;
 /** A run this long was a good one: the next failure starts with a short pause again. */
@@ -87,8 +90,9 @@ export function startLoop(
         trouble = describeError(error);
         measure?.failed(error instanceof PlatformError ? error.code : 'unexpected');
         logger.error({ lease: work.lease, err: error }, 'work stopped, will run again');
-        if (error instanceof PlatformError && !error.retryable) pause = LONGEST_PAUSE_MS;
-        await sleep(pause * (0.75 + Math.random() / 2), stopping.signal);
+        const isHopeless = error instanceof PlatformError && !error.retryable;
+        const wait = isHopeless ? HOPELESS_PAUSE_MS : pause;
+        await sleep(wait * (0.75 + Math.random() / 2), stopping.signal);
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
       }
     }

@@ -142,7 +142,7 @@ export function createStoreRenderer(
 
   return ({ action, store, operationId, at, isCommitted }, committed) => {
     const cluster = findCluster(store.cluster);
-    const file = pathOfApplication(store, cluster.shardDigits);
+    const applicationFile = pathOfApplication(store, cluster.shardDigits);
     // A folder that somebody removed says nothing of the Application.
     const mayLive = committed !== null || isCommitted === true;
     switch (action) {
@@ -174,9 +174,9 @@ export function createStoreRenderer(
       case 'release':
         return mayLive ? [renderApplication(store, cluster, false)] : [];
       case 'remove':
-        return mayLive ? [{ path: file, content: REMOVED }] : [];
+        return mayLive ? [{ path: applicationFile, content: REMOVED }] : [];
       case 'purge': {
-        const emptied = mayLive ? [{ path: file, content: null }] : [];
+        const emptied = mayLive ? [{ path: applicationFile, content: null }] : [];
         if (committed === null) return emptied;
         const content = tombstone({ store, at: at.toISOString(), operationId });
         return [
