@@ -50,17 +50,34 @@ const Renovate = z.looseObject({
   ),
 });
 
-test('Renovate finds each version that is marked for it, once', async () => {
+/** What the marked lines of some files name, and what Renovate's rules for them find. */
+async function readMarked(files: readonly string[]) {
   const { customManagers } = Renovate.parse(JSON.parse(await read('renovate.json')));
-  const versions = await read('bootstrap/lab/versions.ts');
-  const found = customManagers
-    .filter(({ managerFilePatterns }) => managerFilePatterns.includes('bootstrap/lab/versions.ts'))
-    .flatMap(({ matchStrings }) => matchStrings)
-    .flatMap((pattern) => [...versions.matchAll(new RegExp(pattern, 'g'))])
-    .map(({ groups }) => groups?.depName);
-  const marked = [...versions.matchAll(/\/\/ renovate: (\S+)/g)].map(([, name]) => name);
+  const texts = await Promise.all(files.map(async (file) => [file, await read(file)] as const));
+  const found = texts.flatMap(([file, text]) =>
+    customManagers
+      .filter(({ managerFilePatterns }) =>
+        managerFilePatterns.some((one) =>
+          one.startsWith('/') ? new RegExp(one.slice(1, -1)).test(file) : one === file,
+        ),
+      )
+      .flatMap(({ matchStrings }) => matchStrings)
+      .flatMap((pattern) => [...text.matchAll(new RegExp(pattern, 'g'))]),
+  );
+  const marked = texts.flatMap(([, text]) => [...text.matchAll(/(?:\/\/|#) renovate: (\S+)/g)]);
+  return {
+    found: found.map(({ groups }) => groups?.depName).sort(),
+    marked: marked.map(([, name]) => name).sort(),
+  };
+}
+
+test.each([
+  ['what the lab is made of', ['bootstrap/lab/versions.ts']],
+  ['what workflows install', ['.github/workflows/ci.yml']],
+])('Renovate finds each version that is marked for it, once: %s', async (_what, files) => {
+  const { found, marked } = await readMarked(files);
   expect(marked).not.toEqual([]);
-  expect(found.sort()).toEqual(marked.sort());
+  expect(found).toEqual(marked);
 });
 
 test('Renovate finds the chart of every add-on, and images that they name', async () => {

@@ -149,9 +149,10 @@ test('a holder that is stopped in the middle of a transaction is replaced all th
   const stoppedAt = performance.now();
   await vi.waitFor(
     async () => expect(await takeLease(database.db, lease.name, 'two')).not.toBeNull(),
-    { timeout: 20_000, interval: 500 },
+    { timeout: 25_000, interval: 500 },
   );
-  expect(performance.now() - stoppedAt).toBeLessThan(2 * LEASE_SECONDS * 1_000);
+  // The lease, and what a loaded machine adds; without the mend it is the statement's minute.
+  expect(performance.now() - stoppedAt).toBeLessThan(4 * LEASE_SECONDS * 1_000);
   wake(undefined);
   expect(isDatabaseUnavailable(await failure)).toBe(true);
   expect(await renewLease(stopped, lease)).toBe(false);
