@@ -238,7 +238,7 @@ describe('Loki, by a stand-in', () => {
     expect(error).toMatchObject({
       code: 'logs_unreachable',
       retryable: true,
-      message: expect.stringContaining('(503): too many outstanding') as unknown,
+      message: expect.stringContaining('(503): “too many outstanding') as unknown,
       hint: expect.stringContaining('address') as unknown,
     });
     expect((error as Error).message).not.toContain('s3cret');

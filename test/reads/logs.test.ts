@@ -163,7 +163,7 @@ test('without an answer of Loki’s: the cluster’s own, with what to do', asyn
     source: 'cluster',
     problem: {
       code: 'logs_unreachable',
-      message: 'Loki answered with an error (503): ring is unhealthy',
+      message: 'Loki answered with an error (503): “ring is unhealthy”.',
       hint: expect.stringContaining('An operator checks') as unknown,
     },
     gone: [],

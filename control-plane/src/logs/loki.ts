@@ -71,7 +71,7 @@ export function createLokiLogs(
       const isLate = error instanceof Error && error.name === 'TimeoutError';
       const why = error instanceof Error && error.cause !== undefined ? error.cause : error;
       throw describeTrouble(
-        isLate ? 'Loki did not answer in time.' : `Loki did not answer: ${describeError(why)}`,
+        isLate ? 'Loki did not answer in time.' : `Loki did not answer: ${describeError(why)}.`,
         error,
       );
     }
@@ -83,11 +83,12 @@ export function createLokiLogs(
     const words = text.replaceAll(/\s+/g, ' ').trim().slice(0, LONGEST_WORDS);
     const said = token === null ? words : words.replaceAll(token, '…');
     const { status } = response;
+    const answer = `(${status})${said === '' ? '' : `: “${said}”`}.`;
     if (status === 401 || status === 403)
-      throw new PlatformError('logs_refused', `Loki does not let us look (${status}): ${said}`, {
+      throw new PlatformError('logs_refused', `Loki does not let us look ${answer}`, {
         hint: 'An operator checks the token, the user and the tenant that are set for Loki.',
       });
-    throw describeTrouble(`Loki answered with an error (${status}): ${said}`);
+    throw describeTrouble(`Loki answered with an error ${answer}`);
   };
 
   return {
