@@ -40,7 +40,7 @@ or sum by (status) (max by (status, type) (stores_total{status="failed"})) > 0`,
   },
   {
     name: 'WatchStale',
-    // A cluster says at least once a minute that nothing changed; the product calls it silent after 3.
+    // A quiet cluster is heard every 90 seconds; the product calls it silent after three minutes.
     expr: 'min by (cluster) (cluster_silence_seconds) > 180',
     for: '2m',
     severity: 'page',

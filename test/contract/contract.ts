@@ -309,14 +309,26 @@ export function testContract(open: () => Promise<Subject>): void {
       expect(versions.size).toBe(1);
     });
 
-    /** The last bookmark of a watch of three seconds, followed to its end. */
+    /**
+     * The last bookmark of a watch, followed to its end. The server sends one only when it knows of a
+     * newer version than the watch began with; where no Application changes, it learns of one when
+     * somebody lists.
+     */
     const readLastBookmark = async (): Promise<unknown> => {
       const { body } = await ask(`${APPLICATIONS}?limit=1`);
       const version = page.parse(JSON.parse(body)).metadata.resourceVersion;
+      const path = `${APPLICATIONS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=5&resourceVersion=${version}`;
       let bookmark: unknown;
-      const path = `${APPLICATIONS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3&resourceVersion=${version}`;
-      for await (const event of readEvents(subject.connection, path, AbortSignal.timeout(30_000)))
-        if (event.type === 'BOOKMARK') bookmark = event.object;
+      const listing = setInterval(
+        () => void ask(`${APPLICATIONS}?limit=1`).catch(() => undefined),
+        250,
+      );
+      try {
+        for await (const event of readEvents(subject.connection, path, AbortSignal.timeout(30_000)))
+          if (event.type === 'BOOKMARK') bookmark = event.object;
+      } finally {
+        clearInterval(listing);
+      }
       return bookmark;
     };
 

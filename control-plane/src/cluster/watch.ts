@@ -27,7 +27,10 @@ export type WatchOptions<T> = {
   readonly pageSize?: number;
   /** How long the server keeps one WATCH open; default 300 s, spread by a fifth. */
   readonly windowSeconds?: number;
-  /** Silence after which the connection counts as dead; bookmarks come each minute. Default 90 s. */
+  /**
+   * Silence after which the connection counts as dead; default 90 s. Bookmarks come each minute, if
+   * the server knows of anything new; where it does not, the WATCH is opened anew, and so heard.
+   */
   readonly silenceMs?: number;
   /** First pause after a failure; it doubles up to 30 s. Default 500 ms. */
   readonly backoffMs?: number;
