@@ -44,6 +44,9 @@ export const Store = z.object({
   plan: z.string(),
   options: StoreOptions,
   cluster: z.string(),
+  disconnected: z
+    .boolean()
+    .describe('Its cluster is not connected any more: the rest is what was known last'),
   namespace: z.string(),
   url: z.string(),
   status: z.enum(STORE_STATUSES),
@@ -199,6 +202,7 @@ export const Health = z.object({
     name: z.string(),
     heardAt: Time.nullable().describe('When it last said anything: all this is as of then'),
     heard: z.boolean().describe('False: it does not answer now, or has been silent for too long'),
+    connected: z.boolean().describe('False: it is not among the platform’s clusters any more'),
   }),
   deadlineAt: Time.nullable(),
   stages: z.array(StageEntry),
@@ -956,7 +960,10 @@ export const Fleet = z.object({
   clusters: z.array(
     z.object({
       name: z.string(),
-      kind: z.enum(['practice', 'lab', 'kubeconfig']),
+      kind: z
+        .enum(['practice', 'lab', 'kubeconfig'])
+        .nullable()
+        .describe('null: it is not connected any more, and stores are left of it'),
       argocdUrl: z.string().nullable(),
       stores: StoreCounts,
       heardAt: Time.nullable().describe('When its API server last said anything'),

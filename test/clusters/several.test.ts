@@ -236,7 +236,12 @@ test('one cluster goes away: its stores are shown as they were, with the age; th
   // What is known of its stores stands, and says from when it is.
   expect((await api.read(second.id)).status).toBe('ready');
   const health = Health.parse((await api.call('GET', `/api/stores/${second.id}/health`)).body);
-  expect(health.cluster).toEqual({ name: 'south', heard: false, heardAt: gone.heardAt });
+  expect(health.cluster).toEqual({
+    name: 'south',
+    heard: false,
+    connected: true,
+    heardAt: gone.heardAt,
+  });
   expect(await api.call('GET', `/api/stores/${second.id}/pods`)).toMatchObject({
     status: 503,
     body: {

@@ -1,6 +1,13 @@
 /** Counts, the fleet and the platform's health, as operators and tenants see them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Fleet, PlatformHealth, StoreCounts } from '../../control-plane/src/contract.ts';
+import {
+  Fleet,
+  Health,
+  PlatformHealth,
+  StoreAnswer,
+  StoreCounts,
+  StoreList,
+} from '../../control-plane/src/contract.ts';
 import type { StoreStatus } from '../../control-plane/src/domain/store.ts';
 import { PlatformError } from '../../control-plane/src/errors.ts';
 import { startApi, type Api } from '../api/support.ts';
@@ -107,7 +114,13 @@ test('the fleet: each cluster with its stores, and the stores in trouble, newest
       trouble: null,
       stores: { deleting: 2, failed: 1 },
     },
-    { name: 'away', heardAt: null, stores: { failed: 1, ready: 0 } },
+    {
+      name: 'away',
+      kind: null,
+      heardAt: null,
+      trouble: 'It is not among the clusters of the settings.',
+      stores: { failed: 1, ready: 0 },
+    },
   ]);
   const ids = found.map((one) => one.id);
   expect(ids).toContain(failed);
@@ -138,5 +151,36 @@ test('health: each part, and what to do about one that is not well', async () =>
     ready: false,
     message: 'The forge does not answer.',
     advice: expect.stringContaining('nothing is committed') as string,
+  });
+});
+
+test('a store of a cluster that is not connected any more says so, and is not changed', async () => {
+  const id = await addStore('mine', 'left', 'ready', { cluster: 'practice' });
+  const heardAt = new Date();
+  await api.db
+    .insertInto('clusters')
+    .values({ name: 'practice', heardAt, trouble: null })
+    .execute();
+  await api.db.updateTable('stores').set({ readyAt: heardAt }).where('id', '=', id).execute();
+  const path = `/api/stores/${id}`;
+  const { store } = StoreAnswer.parse((await api.request('GET', path, { token: mine })).body);
+  expect(store).toMatchObject({ status: 'ready', disconnected: true });
+  const { stores } = StoreList.parse((await api.request('GET', '/api/stores?limit=200')).body);
+  expect(new Set(stores.map(({ cluster, disconnected }) => `${cluster} ${disconnected}`))).toEqual(
+    new Set(['lab false', 'away true', 'practice true']),
+  );
+  const health = Health.parse((await api.request('GET', `${path}/health`)).body);
+  expect(health).toMatchObject({ status: 'ready', cluster: { heard: false, connected: false } });
+  const problem = { code: 'cluster_not_connected', title: 'The store’s cluster is not connected' };
+  const refused = [
+    await api.request('DELETE', path),
+    await api.request('PATCH', path, { body: { plan: 'medium' } }),
+    await api.request('POST', `${path}/retry`),
+    await api.request('POST', `${path}/test-order`),
+  ];
+  for (const { status, body } of refused)
+    expect({ status, body }).toMatchObject({ status: 409, body: problem });
+  expect((await api.request('GET', `${path}/orders`)).body).toMatchObject({
+    problem: { code: 'cluster_not_connected' },
   });
 });

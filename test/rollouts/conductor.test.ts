@@ -40,6 +40,7 @@ const offer: Offer = {
   ],
   clusters: [
     { ...DEFAULT_RULES, name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
+    { ...DEFAULT_RULES, name: 'north', baseDomain: 'north.example.com', scheme: 'https' },
   ],
 };
 const ids = createIds();
@@ -346,6 +347,14 @@ test('cancelled in the middle of a wave, no more upgrades are asked for', async 
   };
   await conduct({ change }).tick(lease, signal);
   expect(await listUpgrades()).toHaveLength(1);
+});
+
+test('a store of a cluster that is not connected is left out, with the reason', async () => {
+  const [store = ''] = await makeStores(1);
+  await db.updateTable('stores').set({ cluster: 'gone' }).where('id', '=', store).execute();
+  const id = await begin({ waveSize: 1 });
+  await conduct().tick(lease, signal);
+  expect(await listIn(id, 'left-out')).toEqual([store]);
 });
 
 describe('a cluster that is not heard', () => {

@@ -3,6 +3,7 @@ import type { Store } from '../contract.ts';
 import type { StoreRow } from './status.ts';
 import type { StoreProblem } from '../domain/store.ts';
 
+/** As whoever writes it down knows it: nothing is written about stores of other clusters. */
 export function viewStore(row: StoreRow, tenantSlug: string): Store {
   return {
     id: row.id,
@@ -14,6 +15,7 @@ export function viewStore(row: StoreRow, tenantSlug: string): Store {
     plan: row.plan,
     options: row.options,
     cluster: row.cluster,
+    disconnected: false,
     namespace: row.namespace,
     url: row.url,
     status: row.status,

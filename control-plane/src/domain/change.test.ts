@@ -89,8 +89,17 @@ describe('a delete', () => {
     const elsewhere = { ...standing, cluster: 'gone' };
     expect(decideChange(elsewhere, { kind: 'delete' }, keeping, FACTS)).toMatchObject({
       kind: 'refused',
-      message: 'The cluster “gone” is not connected.',
+      code: 'cluster_not_connected',
+      message: 'The store’s cluster, “gone”, is not connected.',
     });
+  });
+  test('so is every other change of it: its files are made with the cluster’s settings', () => {
+    const elsewhere = { ...standing, cluster: 'gone' };
+    for (const kind of ['retry', 'suspend', 'repair', 'upgrade'] as const)
+      expect(decideChange(elsewhere, { kind }, offer, FACTS)).toMatchObject({
+        kind: 'refused',
+        code: 'cluster_not_connected',
+      });
   });
   test('of what is kept is done already, until its time is over', () => {
     expect(decideChange(kept, { kind: 'delete' }, keeping, FACTS)).toEqual({ kind: 'unchanged' });

@@ -3,6 +3,7 @@
  * cluster has to follow is a new generation; only a retry is a new attempt. What is kept for its
  * owner after a delete can be resumed, or purged before its time, and nothing else.
  */
+import { describeUnconnected, type Cluster } from './cluster.ts';
 import { changeOptions, completeOptions, type StoreOptions } from './options.ts';
 import { writeMoment } from './moments.ts';
 import {
@@ -52,6 +53,7 @@ export type Refusal =
   | 'drifted'
   | 'upgrade_needed'
   | 'not_offered'
+  | 'cluster_not_connected'
   | 'rollback_refused';
 
 /** What the store becomes, and the first commit of the operation that makes it so. */
@@ -97,6 +99,9 @@ export function decideChange(
     return change.kind === 'delete'
       ? { kind: 'unchanged' }
       : { kind: 'refused', code: 'store_deleting', message: `“${name}” is being deleted.` };
+  const cluster = offer.clusters.find((one) => one.name === standing.cluster);
+  // Its rules are in its settings, and so is what its files are made with.
+  if (cluster === undefined) return { kind: 'refused', ...describeUnconnected(standing.cluster) };
   if (purgeAt !== null && change.kind !== 'resume' && change.kind !== 'delete')
     return {
       kind: 'refused',
@@ -109,7 +114,7 @@ export function decideChange(
   const engine = offer.engines.find(({ type }) => type === standing.type);
   switch (change.kind) {
     case 'update':
-      return decideUpdate(standing, change, engine, offer);
+      return decideUpdate(standing, change, engine, cluster, offer);
     case 'retry':
       return renew('retry', standing, {
         options: isCurrent(engine, standing)
@@ -120,7 +125,7 @@ export function decideChange(
     case 'repair':
       return renew('repair', standing, {});
     case 'adopt':
-      return decideAdoption(standing, change, engine, offer);
+      return decideAdoption(standing, change, engine, cluster, offer);
     case 'upgrade':
       return decideUpgrade(standing, engine);
     case 'suspend':
@@ -143,7 +148,7 @@ export function decideChange(
             protected: change.protected,
           };
     case 'rollback': {
-      const decision = decideRollback(standing, facts.past ?? null, engine, offer);
+      const decision = decideRollback(standing, facts.past ?? null, engine, cluster, offer);
       if (decision.kind === 'refused')
         return { kind: 'refused', code: 'rollback_refused', message: decision.message };
       return {
@@ -153,7 +158,7 @@ export function decideChange(
       };
     }
     case 'delete':
-      return decideDelete(standing, change, engine, offer, facts.now);
+      return decideDelete(standing, change, engine, cluster, facts.now);
   }
 }
 
@@ -195,11 +200,12 @@ function decideAdoption(
   standing: Standing,
   change: Extract<Change, { kind: 'adopt' }>,
   engine: Engine | undefined,
+  cluster: Cluster,
   offer: Offer,
 ): ChangeDecision {
   const { plan, domain, options } = change;
   const wanted = { kind: 'update', plan, domain, options } as const;
-  const decision = decideUpdate(standing, wanted, engine, offer);
+  const decision = decideUpdate(standing, wanted, engine, cluster, offer);
   const decided = decision.kind === 'unchanged' ? renew('update', standing, {}) : decision;
   return decided.kind === 'change' ? { ...decided, adopts: change.commit } : decided;
 }
@@ -272,7 +278,7 @@ function decideDelete(
   standing: Standing,
   change: Extract<Change, { kind: 'delete' }>,
   engine: Engine | undefined,
-  offer: Offer,
+  cluster: Cluster,
   now: Date,
 ): ChangeDecision {
   // Past its time it was refused, or failed: asked for again it goes on.
@@ -284,15 +290,6 @@ function decideDelete(
       code: 'protected',
       message: `“${standing.name}” is protected against deletion.`,
       hint: 'An owner can take the protection off.',
-    };
-  const cluster = offer.clusters.find(({ name }) => name === standing.cluster);
-  // How long it keeps data, and who has to agree, is in its settings.
-  if (cluster === undefined)
-    return {
-      kind: 'refused',
-      code: 'not_offered',
-      message: `The cluster “${standing.cluster}” is not connected.`,
-      hint: 'Ask an operator to connect it again.',
     };
   const days = cluster.retentionDays;
   const isOver = standing.purgeAt !== null;
@@ -315,10 +312,10 @@ function decideUpdate(
   standing: Standing,
   change: Extract<Change, { kind: 'update' }>,
   engine: Engine | undefined,
+  cluster: Cluster,
   offer: Offer,
 ): ChangeDecision {
   const errors: FieldError[] = [];
-  const cluster = offer.clusters.find((one) => one.name === standing.cluster);
   const plan = change.plan ?? standing.plan;
   if (change.plan !== undefined && engine?.plans.includes(plan) !== true)
     errors.push(
@@ -330,13 +327,8 @@ function decideUpdate(
   if (!options.ok) errors.push(...options.errors);
   let address = { domain: standing.domain, host: standing.host, url: standing.url };
   if (change.domain !== undefined) {
-    const named = cluster && nameAddress(cluster, standing.name, change.domain, offer);
-    if (named === undefined)
-      errors.push({
-        field: 'domain',
-        message: `The cluster “${standing.cluster}” is not connected.`,
-      });
-    else if (named.ok) address = named;
+    const named = nameAddress(cluster, standing.name, change.domain, offer);
+    if (named.ok) address = named;
     else errors.push(named.error);
   }
   if (errors.length > 0 || !options.ok) return { kind: 'invalid', errors };

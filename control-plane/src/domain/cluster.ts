@@ -44,6 +44,36 @@ export type Cluster = ClusterRules & {
   readonly port?: number | undefined;
 };
 
+/** Why nothing can be said or done about stores of a cluster that is not among the configured ones. */
+export function describeUnconnected(cluster: string): {
+  readonly code: 'cluster_not_connected';
+  readonly message: string;
+  readonly hint: string;
+} {
+  return {
+    code: 'cluster_not_connected',
+    message: `The store’s cluster, “${cluster}”, is not connected.`,
+    hint: 'An operator connects it again by the settings that the platform is started with.',
+  };
+}
+
+/** Says which stores are left of clusters that this start does not know; null: there are none. */
+export function describeLeft(
+  counts: ReadonlyMap<string, number>,
+  clusters: readonly Pick<Cluster, 'name'>[],
+): string | null {
+  const left = [...counts].filter(([name]) => clusters.every((one) => one.name !== name));
+  if (left.length === 0) return null;
+  const stores = left.map(
+    ([name, count]) => `${count} ${count === 1 ? 'store' : 'stores'} of the cluster “${name}”`,
+  );
+  const isOne = left.length === 1 && left[0]?.[1] === 1;
+  return (
+    `${stores.join(' and ')} ${isOne ? 'is' : 'are'} not connected; configure that cluster too, ` +
+    'or give the present one another SHOPYARD_DATA_DIR (with DATABASE_URL: another database)'
+  );
+}
+
 /**
  * The merchant's own domain among a store's names; null: it has the one that its cluster gave it. Of
  * a cluster that is no longer connected nothing but the shape of that name is known.

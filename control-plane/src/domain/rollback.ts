@@ -3,6 +3,7 @@
  * what is in the way. Pure. Its name, cluster, volumes and protection stay as they are; what comes
  * back are its settings, its chart's version, and whether it runs.
  */
+import type { Cluster } from './cluster.ts';
 import { findDifference } from './options.ts';
 import { nameAddress, type Engine, type Offer, type Settable, type Standing } from './request.ts';
 import { OPERATION_KINDS, type Action, type StoreSpec } from './store.ts';
@@ -30,6 +31,7 @@ export function decideRollback(
   standing: Standing,
   past: Past | null,
   engine: Engine | undefined,
+  cluster: Cluster,
   offer: Offer,
 ): RollbackDecision {
   if (past === null) return refuse('This is no commit of this store.');
@@ -40,8 +42,6 @@ export function decideRollback(
   const { spec } = past;
   if (spec === null)
     return refuse('What the store was at this commit is not in the database any more.');
-  const cluster = offer.clusters.find(({ name }) => name === standing.cluster);
-  if (cluster === undefined) return refuse(`The cluster “${standing.cluster}” is not connected.`);
   if (engine === undefined)
     return refuse(`Stores of type “${standing.type}” are no longer offered.`);
   const barrier = findBarrier(engine, spec.chartVersion, standing.chartVersion);

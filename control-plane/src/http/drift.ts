@@ -91,6 +91,7 @@ export function driftRoutes(options: DriftRouteOptions): Route[] {
         'store_kept',
         'drifted',
         'not_adoptable',
+        'cluster_not_connected',
         'host_taken',
         'repository_unavailable',
       ],

@@ -5,11 +5,11 @@ import type { ClusterStates } from '../db/cluster-states.ts';
 import { startCounts, type StoreCounter } from '../db/counts.ts';
 import type { Db } from '../db/open.ts';
 import { listTroubled } from '../db/stores.ts';
-import { viewStore } from '../db/view.ts';
 import type { Clock } from '../domain/ids.ts';
 import { runProbe, type Probe } from './platform.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
+import { viewKnown } from './stores.ts';
 
 /** A delete that takes longer is worth a look. */
 const LONG_DELETE_MS = 10 * 60 * 1000;
@@ -79,11 +79,13 @@ export function fleetRoutes(options: {
         // Stores may be left of a cluster that is no longer connected.
         const names = new Set([...clusters.map(({ name }) => name), ...counts.keys()]);
         const views = [...names].map(async (name) => {
-          const { kind = 'kubeconfig' as const, argocdUrl = null } =
-            clusters.find((one) => one.name === name) ?? {};
+          const known = clusters.find((one) => one.name === name);
+          const { kind = null, argocdUrl = null } = known ?? {};
           const { heardAt, trouble } = await states.hear(name);
           return {
-            ...{ name, kind, argocdUrl, trouble },
+            ...{ name, kind, argocdUrl },
+            trouble:
+              known === undefined ? 'It is not among the clusters of the settings.' : trouble,
             heardAt: heardAt?.toISOString() ?? null,
             stores: counts.get(name) ?? startCounts(),
           };
@@ -92,7 +94,7 @@ export function fleetRoutes(options: {
           status: 200,
           body: {
             clusters: await Promise.all(views),
-            stuck: troubled.map((row) => viewStore(row, row.tenantSlug)),
+            stuck: troubled.map((row) => viewKnown(row, clusters)),
           } satisfies Fleet,
         };
       },

@@ -43,7 +43,13 @@ export function logRoutes(options: {
       summary: 'The last lines of a container; without a pod’s name, of the set-up Job',
       query: StoreLogQuery,
       answers: { 200: StoreLog },
-      problems: ['not_found', 'cluster_unreachable', 'cluster_refused', 'invalid_request'],
+      problems: [
+        'not_found',
+        'cluster_not_connected',
+        'cluster_unreachable',
+        'cluster_refused',
+        'invalid_request',
+      ],
       handle: async (call) => {
         const store = await readStore(db, call);
         const question = { store, query: call.query, now: clock() };

@@ -12,6 +12,7 @@ import type { Clock } from '../domain/ids.ts';
 import { startOfDays, summarizeOrders } from '../domain/orders.ts';
 import { PlatformError } from '../errors.ts';
 import type { OrderPage, Shop, Shops } from '../orders/types.ts';
+import { notConnected } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
 import { readStore } from './stores.ts';
@@ -66,6 +67,7 @@ export function orderRoutes(options: OrderRouteOptions): Route[] {
       answers: { 201: TestOrder },
       problems: [
         'not_found',
+        'cluster_not_connected',
         'cluster_unreachable',
         'cluster_refused',
         'practice',
@@ -116,7 +118,8 @@ async function openShop(
       { hint: 'They are in the store’s own administration.' },
     );
   const cluster = clusters.find((one) => one.name === store.cluster);
-  if (cluster?.kind === 'practice')
+  if (cluster === undefined) throw notConnected(store.cluster);
+  if (cluster.kind === 'practice')
     throw new PlatformError('practice', 'A practice shop takes no orders.', {
       hint: 'On a real cluster its orders and revenue show here.',
     });

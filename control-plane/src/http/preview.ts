@@ -107,6 +107,7 @@ export function previewRoutes(options: PreviewOptions): Route[] {
         'protected',
         'upgrade_needed',
         'not_offered',
+        'cluster_not_connected',
       ],
       handle: async (call) => {
         const { principal, body } = call;

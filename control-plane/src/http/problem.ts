@@ -4,6 +4,7 @@
  */
 import type { ProblemDetails } from '../contract.ts';
 import { isDatabaseUnavailable } from '../db/outage.ts';
+import { describeUnconnected } from '../domain/cluster.ts';
 import type { FieldError } from '../domain/request.ts';
 import { PlatformError } from '../errors.ts';
 
@@ -41,6 +42,7 @@ export const PROBLEMS = {
   hold_moved: [409, 'Other deletes wait now than those that were looked at'],
   protected: [409, 'The store is protected against deletion'],
   upgrade_needed: [409, 'The store’s chart is too old for this'],
+  cluster_not_connected: [409, 'The store’s cluster is not connected'],
   not_offered: [409, 'Stores of this kind are no longer offered'],
   rollback_refused: [409, 'The store cannot go back to that commit'],
   login_not_ready: [409, 'The store has no login yet'],
@@ -102,6 +104,12 @@ export class RequestProblem extends PlatformError {
 /** The same answer for what is not there and for what is somebody else's. */
 export function notFound(): RequestProblem {
   return new RequestProblem('not_found', 'There is nothing here.');
+}
+
+/** What is asked of a store's cluster that is not among the configured ones. */
+export function notConnected(cluster: string): RequestProblem {
+  const { code, message, hint } = describeUnconnected(cluster);
+  return new RequestProblem(code, message, { hint });
 }
 
 export function invalidRequest(errors: readonly FieldError[]): RequestProblem {

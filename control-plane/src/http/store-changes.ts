@@ -36,6 +36,7 @@ const REFUSALS = [
   'idempotency_key_reused',
   'store_deleting',
   'store_kept',
+  'cluster_not_connected',
 ] as const;
 
 /** Changes that need nothing said but their name. */
@@ -84,7 +85,14 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
       body: ChangeStore,
       idempotent: true,
       answers: { 202: Accepted, 200: Accepted },
-      problems: ['not_found', ...ALTERING, 'host_taken', 'store_deleting', 'store_kept'],
+      problems: [
+        'not_found',
+        ...ALTERING,
+        'host_taken',
+        'store_deleting',
+        'store_kept',
+        'cluster_not_connected',
+      ],
       handle: (call) => {
         const { protected: isProtected, ...settings } = call.body;
         if (isProtected === undefined)
@@ -104,7 +112,13 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
       summary: 'Delete a store: its data goes, at once or when it was kept for its time',
       query: DeleteQuery,
       answers: { 202: Accepted },
-      problems: ['not_found', 'invalid_request', 'protected', 'upgrade_needed'],
+      problems: [
+        'not_found',
+        'invalid_request',
+        'protected',
+        'upgrade_needed',
+        'cluster_not_connected',
+      ],
       handle: (call) => {
         const { now } = call.query;
         if (now) needOwner(call, 'purge');
@@ -141,6 +155,7 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
         'store_deleting',
         'store_kept',
         'rollback_refused',
+        'cluster_not_connected',
       ],
       handle: (call) => change(call, { kind: 'rollback', commit: call.body.commit }, call.body),
     }),
@@ -157,6 +172,7 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
         'store_deleting',
         'store_kept',
         'rollback_refused',
+        'cluster_not_connected',
         'repository_unavailable',
       ],
       handle: (call) => previewRollback(options, call),

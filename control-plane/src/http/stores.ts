@@ -19,6 +19,7 @@ import {
   StoreAnswer,
   StoreList,
   StoreQuery,
+  type Store,
 } from '../contract.ts';
 import type { ClusterStates } from '../db/cluster-states.ts';
 import type { Clock } from '../domain/ids.ts';
@@ -87,7 +88,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
         return {
           status: 200,
           body: {
-            stores: page.rows.map((row) => viewStore(row, row.tenantSlug)),
+            stores: page.rows.map((row) => viewKnown(row, offer.clusters)),
             next: page.next,
           } satisfies StoreList,
         };
@@ -104,7 +105,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
         const store = await readStore(db, call);
         return {
           status: 200,
-          body: { store: viewStore(store, store.tenantSlug) } satisfies StoreAnswer,
+          body: { store: viewKnown(store, offer.clusters) } satisfies StoreAnswer,
         };
       },
     }),
@@ -117,7 +118,7 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       problems: ['not_found'],
       handle: async (call) => {
         const row = await readStore(db, call);
-        const store = viewStore(row, row.tenantSlug);
+        const store = viewKnown(row, offer.clusters);
         const [stages, hearing] = await Promise.all([
           listStages(db, row.operationId),
           states.hear(row.cluster),
@@ -133,7 +134,8 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
             cluster: {
               name: row.cluster,
               heardAt: hearing.heardAt?.toISOString() ?? null,
-              heard: isHeard(hearing, clock()),
+              heard: !store.disconnected && isHeard(hearing, clock()),
+              connected: !store.disconnected,
             },
             deadlineAt: row.deadlineAt?.toISOString() ?? null,
             stages: stages.map((one) => ({
@@ -165,6 +167,15 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       },
     }),
   ];
+}
+
+/** A store as it is shown: of a cluster that is not connected any more it says so. */
+export function viewKnown(
+  row: StoreWithTenant,
+  clusters: readonly { readonly name: string }[],
+): Store {
+  const disconnected = !clusters.some(({ name }) => name === row.cluster);
+  return { ...viewStore(row, row.tenantSlug), disconnected };
 }
 
 export function scopeOf(principal: Principal): Scope {

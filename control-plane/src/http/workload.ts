@@ -13,7 +13,12 @@ import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
 import { readStore } from './stores.ts';
 
-const CLUSTER = ['not_found', 'cluster_unreachable', 'cluster_refused'] as const;
+const CLUSTER = [
+  'not_found',
+  'cluster_not_connected',
+  'cluster_unreachable',
+  'cluster_refused',
+] as const;
 
 /** Events that one answer holds at most: the newest. */
 const MOST_EVENTS = 200;

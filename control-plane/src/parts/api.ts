@@ -7,16 +7,18 @@ import { connectLater } from '../cluster/connection.ts';
 import { createClusterReader } from '../cluster/reader.ts';
 import type { ClusterReader } from '../cluster/types.ts';
 import type { RegisteredCluster } from '../clusters.ts';
+import { countByCluster } from '../db/clusters.ts';
 import { createClusterStates, type ClusterStates } from '../db/cluster-states.ts';
 import type { Db } from '../db/open.ts';
 import { noteUpgrades } from '../db/stores.ts';
 import { ensureBootstrapToken } from '../db/tokens.ts';
-import { PlatformError } from '../errors.ts';
+import { describeLeft } from '../domain/cluster.ts';
 import { createApp } from '../http/app.ts';
 import { measureFleet } from '../http/fleet-metrics.ts';
 import { createHub } from '../http/hub.ts';
 import { createRequestMeasure, measureStreams } from '../http/metrics.ts';
 import type { PortalMount } from '../http/portal.ts';
+import { notConnected } from '../http/problem.ts';
 import type { Reads } from '../http/reads.ts';
 import { createLokiLogs } from '../logs/loki.ts';
 import type { LogArchive } from '../logs/types.ts';
@@ -45,6 +47,7 @@ export async function openApi(
   const db = await shared.database();
   const { engines } = await shared.templates();
   await noteUpgrades(db, { engines });
+  await warnOfUnconnected(shared, db);
   const firstToken = await ensureFirstToken(shared, db);
   const accounts = createAccounts({
     ...{ db, clock, ids, logger, config },
@@ -97,6 +100,11 @@ export async function openApi(
   return { app, firstToken, firstSignIn, endStreams: () => hub.close() };
 }
 
+async function warnOfUnconnected({ clusters, logger }: Shared, db: Db): Promise<void> {
+  const warning = describeLeft(await countByCluster(db), clusters);
+  if (warning !== null) logger.warn(warning);
+}
+
 /** Makes the first operator token: the given one, or one made up that is shown once. */
 async function ensureFirstToken({ config, ids, logger }: Shared, db: Db): Promise<string | null> {
   const given = config.SHOPYARD_BOOTSTRAP_TOKEN;
@@ -127,11 +135,7 @@ async function openReads(shared: Shared, states: ClusterStates): Promise<Reads> 
     cluster(name) {
       const reader = readers.get(name);
       if (reader !== undefined) return reader;
-      throw new PlatformError(
-        'cluster_unreachable',
-        `The store’s cluster, ${name}, is not connected any more.`,
-        { hint: 'An operator connects it again.' },
-      );
+      throw notConnected(name);
     },
     logs: (cluster) => logs.get(cluster) ?? null,
     shops: (cluster) => shops.get(cluster) ?? null,

@@ -12,6 +12,7 @@ const STORE: Store = {
   plan: 'small',
   options: {},
   cluster: 'main',
+  disconnected: false,
   namespace: 'store-abc123-lantern',
   url: 'https://lantern.example.com',
   status: 'provisioning',
@@ -37,6 +38,13 @@ describe('words', () => {
   test('a first build is Building, a later change is Changing', () => {
     expect(describeStatus(STORE)).toEqual({ label: 'Building', tone: 'wait' });
     expect(describeStatus({ ...STORE, readyAt: '2026-11-20T00:00:00Z' }).label).toBe('Changing');
+  });
+
+  test('of a cluster that is not connected it is never simply ready', () => {
+    const away: Store = { ...STORE, status: 'ready', stage: 'ready', disconnected: true };
+    expect(describeStatus(away)).toEqual({ label: 'Not connected', tone: 'bad' });
+    expect(describeState(away)).toBe('the cluster “main” is not connected; last known: ready');
+    expect(describeStatus({ ...away, status: 'deleted' }).label).toBe('Deleted');
   });
 
   test('what is waited for comes before the name of the step', () => {

@@ -62,12 +62,14 @@ export function isEnd(stage: Stage): boolean {
 type Standing = Pick<Store, 'status' | 'stage' | 'suspended' | 'purgeAt'>;
 
 export function describeStatus(
-  store: Pick<Store, 'status' | 'readyAt' | 'stage' | 'suspended' | 'purgeAt'>,
+  store: Pick<Store, 'status' | 'readyAt' | 'stage' | 'suspended' | 'purgeAt' | 'disconnected'>,
 ): {
   readonly label: string;
   readonly tone: Tone;
 } {
   const { status, stage } = store;
+  // What its status is then, nobody knows.
+  if (isAway(store)) return { label: 'Not connected', tone: 'bad' };
   if (status === 'provisioning') {
     if (stage === 'review') return { label: 'In review', tone: 'wait' };
     // A shop that was ready once is not built any more: it is being changed.
@@ -83,8 +85,15 @@ export function describeStage(stage: Stage): string {
   return STEPS[stage].now;
 }
 
+/** Whether the store is on a cluster that the platform does not know any more. */
+export function isAway({ disconnected, status }: Pick<Store, 'disconnected' | 'status'>): boolean {
+  return disconnected && status !== 'deleted';
+}
+
 /** One line beside the badge: what is going on, or what is wrong. Null when there is nothing to say. */
 export function describeState(store: Store): string | null {
+  if (isAway(store))
+    return `the cluster “${store.cluster}” is not connected; last known: ${STATUSES[store.status].label.toLowerCase()}`;
   if (store.error !== null) return store.error.message;
   if (store.status === 'provisioning' || store.status === 'deleting')
     return store.detail ?? describeStage(store.stage);
