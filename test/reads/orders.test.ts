@@ -198,6 +198,25 @@ describe('what goes wrong is said', () => {
     expect(server.asked).toHaveLength(1);
   });
 
+  test('a WordPress without the plugin, for its orders and for a test order', async () => {
+    // As WordPress 6 says it.
+    const answer = (_request: IncomingMessage, response: ServerResponse) => {
+      sendJson(response, 404, {
+        code: 'rest_no_route',
+        message: 'No route was found matching the URL and request method.',
+        data: { status: 404 },
+      });
+    };
+    const wanted = {
+      code: 'shop_unknown',
+      message: 'This shop has no WooCommerce: its image was built without the plugin.',
+      hint: expect.stringContaining('WOOCOMMERCE_ZIP') as string,
+    };
+    await expect(list(woo, answer)).rejects.toMatchObject(wanted);
+    await server.close();
+    await expect(buy(woo, { answer, placed: [] })).rejects.toMatchObject(wanted);
+  });
+
   test('no answer, in time', async () => {
     await expect(list(woo, () => undefined, { timeoutMs: 100 })).rejects.toMatchObject({
       code: 'shop_unreachable',

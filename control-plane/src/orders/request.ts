@@ -45,11 +45,14 @@ export async function askShop(address: ShopAddress, request: ShopRequest): Promi
       retryable: true,
     });
   if (status >= 400 && words !== null)
-    throw new PlatformError('shop_declined', `The shop says (${status}): “${words}”.`);
+    throw new PlatformError('shop_declined', `The shop says (${status}): “${words}”.`, {
+      cause: findCode(body),
+    });
   if (status < 200 || status >= 300 || body === undefined)
     throw new PlatformError(
       'shop_unknown',
       `The shop does not answer as its engine’s API does (${status}).`,
+      { cause: findCode(body) },
     );
   return { ...readHeaders(answer), body };
 }
@@ -115,6 +118,12 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A refusal's name in the shop's own API. */
+function findCode(body: unknown): string | undefined {
+  if (body === null || typeof body !== 'object' || !('code' in body)) return undefined;
+  return typeof body.code === 'string' ? body.code : undefined;
 }
 
 /** What a refusal says to people; some shops write it as HTML. */

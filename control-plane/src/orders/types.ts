@@ -25,7 +25,8 @@ export type OrderPage = {
 /**
  * Throws PlatformError: `shop_unreachable`, `shop_refused` (our key), `shop_declined` (it says no,
  * in its own words), `shop_unknown` (it has no such API, or answers with something else),
- * `nothing_to_sell`.
+ * `nothing_to_sell`. An adapter that is refused finds the shop's own code for it, where the answer has
+ * one, as the error's `cause`.
  */
 export interface Shops {
   listOrders(shop: Shop, since: Date): Promise<OrderPage>;

@@ -106,7 +106,7 @@ export const shop: ShopAdapter = {
 
 /** Something that can go into a cart as it is. */
 async function findProduct({ ask }: ShopVisit): Promise<number> {
-  const { body } = await ask({
+  const { body } = await askWooCommerce(ask, {
     path: `${STORE}/products?type=simple&stock_status=instock&per_page=20`,
   });
   const product = z
@@ -151,6 +151,25 @@ function writeAddress(buyer: Buyer): Record<string, string> {
   };
 }
 
+/** The first question of a visit: a WordPress without the plugin has no such routes. */
+async function askWooCommerce(ask: ShopVisit['ask'], request: ShopRequest): Promise<ShopAnswer> {
+  try {
+    return await ask(request);
+  } catch (error) {
+    if (!(error instanceof PlatformError) || error.cause !== 'rest_no_route') throw error;
+    throw new PlatformError(
+      'shop_unknown',
+      'This shop has no WooCommerce: its image was built without the plugin.',
+      {
+        hint:
+          'An operator builds the image with WOOCOMMERCE_ZIP, then retries the store. Where somebody ' +
+          'has only switched the plugin off, a retry switches it on again.',
+        cause: error,
+      },
+    );
+  }
+}
+
 /** A GET of the REST API with the platform's key. */
 async function askRest(
   { shop, clock, ask }: ShopVisit,
@@ -162,12 +181,12 @@ async function askRest(
     throw new PlatformError('shop_refused', 'The Secret store-api holds no WooCommerce key.');
   const { consumer_key: key, consumer_secret: secret } = credentials.data;
   if (shop.url.startsWith('https:'))
-    return ask({
+    return askWooCommerce(ask, {
       path: `${REST}${path}?${writeQuery(query)}`,
       headers: { authorization: `Basic ${Buffer.from(`${key}:${secret}`).toString('base64')}` },
     });
   const signed = signQuery(`${shop.url}${REST}${path}`, query, { key, secret, now: clock() });
-  return ask({ path: `${REST}${path}?${writeQuery(signed)}` });
+  return askWooCommerce(ask, { path: `${REST}${path}?${writeQuery(signed)}` });
 }
 
 /** RFC 5849, HMAC-SHA256, one-legged. */
