@@ -210,7 +210,10 @@ type Document = {
         readonly parameters: { readonly name: string; readonly in: string }[];
         readonly responses: Record<
           string,
-          { readonly content?: Record<string, { readonly schema?: { readonly $ref: string } }> }
+          {
+            readonly description: string;
+            readonly content?: Record<string, { readonly schema?: { readonly $ref: string } }>;
+          }
         >;
       }
     >
@@ -246,6 +249,12 @@ describe('OpenAPI', () => {
       expect(target).toMatch(/^#\/components\/schemas\/\w+$/);
       expect(document.components.schemas).toHaveProperty(target.split('/').at(-1) ?? '');
     }
+  });
+
+  test('says what each of a create’s two answers means', () => {
+    const { responses } = document.paths['/api/stores']?.['post'] ?? {};
+    expect(responses?.['202']?.description).toMatch(/^Recorded/);
+    expect(responses?.['200']?.description).toMatch(/^It was there already/);
   });
 
   /** Holds an answer to what the document says of its route and status. */

@@ -184,3 +184,20 @@ test('a store of a cluster that is not connected any more says so, and is not ch
     problem: { code: 'cluster_not_connected' },
   });
 });
+
+test('the same again is no store of a cluster that is not connected', async () => {
+  const body = { name: 'twice', type: 'woocommerce', tenant: 'mine' };
+  expect((await api.request('POST', '/api/stores', { body })).status).toBe(202);
+  await api.db
+    .updateTable('stores')
+    .set({ cluster: 'practice' })
+    .where('name', '=', 'twice')
+    .execute();
+  const { status, body: problem } = await api.request('POST', '/api/stores', { body });
+  expect(status).toBe(409);
+  expect(problem).toMatchObject({
+    code: 'name_taken',
+    detail: 'A store “twice” exists on the cluster “practice”, which is not connected.',
+    errors: [{ field: 'name' }],
+  });
+});

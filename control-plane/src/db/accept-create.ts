@@ -32,7 +32,7 @@ import type { Accepted } from '../contract.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { checkLimits, RATE_WINDOW_MS } from '../domain/limits.ts';
 import { writeOptions } from '../domain/options.ts';
-import { compareWithStanding, type Settings } from '../domain/request.ts';
+import { compareWithStanding, type Offer, type Settings } from '../domain/request.ts';
 import { needsReview, readMode } from '../domain/review.ts';
 import { nameApplication, nameNamespace, type StoreSpec } from '../domain/store.ts';
 
@@ -75,7 +75,7 @@ async function decideCreates(
   const limits = await lockTenants(tx, limited());
   await replayKept(tx, undecided());
   // What is there already costs nothing: it is looked up before the limits are.
-  await compareWithThose(tx, limited(), now);
+  await compareWithThose(tx, options, limited(), now);
   await holdToLimits(tx, limited(), limits, now);
   const exceeding = await findExceeding(tx, options, undecided());
   const births = undecided().map((candidate) => {
@@ -84,7 +84,7 @@ async function decideCreates(
   });
   const born = await insertBirths(tx, births, now);
   await recordBirths(tx, born, now);
-  await compareWithThose(tx, undecided(), now);
+  await compareWithThose(tx, options, undecided(), now);
 
   const outcomes = candidates.map(({ outcome }) => {
     if (outcome === null) throw new LostRace('Who was first is gone again.');
@@ -112,6 +112,7 @@ async function replayKept(tx: Tx, candidates: readonly Candidate[]): Promise<voi
 /** Decides those whose name or host is there: the same store again, or somebody else's. */
 async function compareWithThose(
   tx: Tx,
+  { offer }: AcceptorOptions,
   candidates: readonly Candidate[],
   now: Date,
 ): Promise<void> {
@@ -121,7 +122,7 @@ async function compareWithThose(
     [...standing.values()].map((store) => store.operationId),
   );
   for (const [candidate, store] of standing) {
-    candidate.outcome = compareCandidate(candidate, store);
+    candidate.outcome = compareCandidate(candidate, store, offer);
     if (candidate.outcome !== null) continue;
     const operation = operations.get(store.operationId);
     if (operation === undefined) throw new Error(`Store ${store.id} has no operation.`);
@@ -211,14 +212,26 @@ async function findStanding(
 }
 
 /** What is said about a create whose name or host is there already; null: it is the same store. */
-function compareCandidate(candidate: Candidate, store: StoreWithTenant): Outcome | null {
+function compareCandidate(
+  candidate: Candidate,
+  store: StoreWithTenant,
+  { clusters }: Pick<Offer, 'clusters'>,
+): Outcome | null {
   const { settings, tenant } = candidate.request;
   if (store.tenantId !== tenant.id || store.name !== settings.name)
     return hostTaken(settings.host, settings.domain === null ? 'name' : 'domain');
   const difference = compareWithStanding(store, settings);
   switch (difference.kind) {
     case 'same':
-      return null;
+      // What it is now, nobody knows: it is not the answer to who wants such a store.
+      return clusters.some(({ name }) => name === store.cluster)
+        ? null
+        : {
+            kind: 'taken',
+            code: 'name_taken',
+            field: 'name',
+            message: `A store “${store.name}” exists on the cluster “${store.cluster}”, which is not connected.`,
+          };
     case 'leaving':
       return { kind: 'taken', code: 'store_deleting', field: 'name', message: difference.message };
     case 'differs':

@@ -122,10 +122,11 @@ ${
     .map(([status, answer]) => {
       const schema = operation.responses[status]?.content?.['application/json']?.schema;
       const shape = schema === undefined ? undefined : resolve(schema, schemas);
+      const meaning = one.meanings?.[Number(status)];
       const what = answer === 'empty' ? 'nothing' : typeof answer === 'string' ? answer : '';
       return `<dt>${status}${schema === undefined ? ` <small>${escape(what)}</small>` : ` <small>${nameType(schema)}</small>`}</dt>${
-        shape === undefined ? '' : `<dd><code>${writeShape(shape)}</code></dd>`
-      }`;
+        meaning === undefined ? '' : `<dd>${escape(meaning)}.</dd>`
+      }${shape === undefined ? '' : `<dd><code>${writeShape(shape)}</code></dd>`}`;
     })
     .join('')}</dl>
 <details><summary>${problems.length} ways to be refused</summary><p>${problems

@@ -168,13 +168,14 @@ function refer(schema: z.ZodType): object {
 function describeRoute(one: RouteDescription): object {
   const responses: Partial<Record<string, object>> = {};
   for (const [status, answer] of Object.entries(one.answers)) {
+    const description = one.meanings?.[Number(status)] ?? one.summary;
     if (answer === 'empty') responses[status] = { description: 'Done' };
     else
       responses[status] =
         typeof answer === 'string'
-          ? { description: one.summary, content: { [answer]: {} } }
+          ? { description, content: { [answer]: {} } }
           : {
-              description: one.summary,
+              description,
               content: { 'application/json': { schema: refer(answer) } },
             };
   }

@@ -55,6 +55,8 @@ export type RouteDescription = {
   readonly idempotent?: boolean;
   /** Status → body's schema, or a media type for what is not JSON. */
   readonly answers: Readonly<Record<number, z.ZodType | string>>;
+  /** What an answer means, where there are several. */
+  readonly meanings?: Readonly<Partial<Record<number, string>>>;
   readonly problems?: readonly ProblemCode[];
 };
 

@@ -52,6 +52,12 @@ const PLAIN = [
   { kind: 'upgrade', policy: 'owner', summary: 'Bring a store to its chart’s newest version' },
 ] as const;
 
+/** What the answers to a change mean. */
+const CHANGED = {
+  202: 'Recorded: the store and the operation that changes it',
+  200: 'It is so already: nothing is done',
+} as const;
+
 const FURTHER: Readonly<Partial<Record<Change['kind'], readonly ProblemCode[]>>> = {
   suspend: ['upgrade_needed'],
   upgrade: ['not_offered'],
@@ -85,6 +91,7 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
       body: ChangeStore,
       idempotent: true,
       answers: { 202: Accepted, 200: Accepted },
+      meanings: CHANGED,
       problems: [
         'not_found',
         ...ALTERING,
@@ -136,6 +143,7 @@ export function storeChangeRoutes(options: StoreChangeOptions): Route[] {
           kind === 'retry' || kind === 'repair'
             ? { 202: Accepted }
             : { 202: Accepted, 200: Accepted },
+        meanings: CHANGED,
         problems: [...REFUSALS, ...(FURTHER[kind] ?? [])],
         handle: (call) => change(call, { kind }),
       }),

@@ -53,6 +53,10 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       body: CreateStore,
       idempotent: true,
       answers: { 202: Accepted, 200: Accepted },
+      meanings: {
+        202: 'Recorded: the store and the operation that makes it',
+        200: 'It was there already, with all that is asked for: the store as it is',
+      },
       problems: [
         ...ALTERING,
         'store_limit',
