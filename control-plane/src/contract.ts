@@ -117,7 +117,7 @@ export const CreateStore = z.strictObject({
   domain: checked(checkDomain).optional().describe('A domain of the merchant’s own'),
   tenant: checked(checkTenantSlug)
     .optional()
-    .describe('Operators only; a tenant that does not exist is made'),
+    .describe('Operators only: whose it is, a tenant that there is; default: the platform’s'),
 });
 export type CreateStore = z.infer<typeof CreateStore>;
 
