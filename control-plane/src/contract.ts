@@ -588,7 +588,11 @@ export const EngineList = z.object({
             .string()
             .describe('Of what serves a visitor, at most, each pod once; Kubernetes notation'),
           memory: z.string(),
-          storage: z.string().describe('Of all volumes, given when the store is made'),
+          storage: z
+            .string()
+            .describe(
+              'Of the shop’s own volumes, given when the store is made; backups have theirs',
+            ),
           quota: z
             .object({ cpu: z.string(), memory: z.string(), storage: z.string() })
             .nullable()
