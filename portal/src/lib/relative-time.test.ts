@@ -30,6 +30,9 @@ describe('describeAge', () => {
     [70 * 86_400, '2 months ago'],
     [800 * 86_400, '2 years ago'],
     [-120, 'in 2 min'],
+    [1 - 7 * 86_400, 'in 7 days'],
+    [-6.4 * 86_400, 'in 6 days'],
+    [10 - 86_400, 'in 1 day'],
   ])('%i seconds before now is %s', (seconds, words) =>
     expect(describeAge(before(seconds), NOW)).toBe(words),
   );

@@ -21,7 +21,14 @@ export function describeAge(at: Date, now: Date): string {
   const ms = now.getTime() - at.getTime();
   // Two clocks never agree to the second.
   if (ms < 5 * SECOND && ms > -5 * SECOND) return 'just now';
-  return ms > 0 ? `${describeSpan(ms)} ago` : `in ${describeSpan(-ms)}`;
+  if (ms > 0) return `${describeSpan(ms)} ago`;
+  // What ends in a week less a second ends in 7 days.
+  return `in ${describeSpan(-ms + unitOf(-ms) / 2)}`;
+}
+
+/** The unit that a span is said in, to a day; months and years are rough as they are. */
+function unitOf(ms: number): number {
+  return [DAY, HOUR, MINUTE].find((unit) => ms >= unit) ?? SECOND;
 }
 
 /** A length of time in one unit: “5 min”, “3 h”, “12 days”, “2 years”. */
