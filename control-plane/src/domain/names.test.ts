@@ -34,6 +34,17 @@ test.each([
   expect(checkStoreName(name)).toMatchObject({ ok: false, message: expect.any(String) as string });
 });
 
+test.each([
+  ['Roses!', 'Only lower-case letters (a to z), digits and hyphens; not “R”, “!”.'],
+  ['my shop', 'Only lower-case letters (a to z), digits and hyphens; not a space.'],
+  [
+    'shop\n',
+    'Only lower-case letters (a to z), digits and hyphens; not a sign that cannot be shown.',
+  ],
+])('%j: what is allowed, and what of it is not', (name, message) => {
+  expect(checkStoreName(name)).toEqual({ ok: false, message });
+});
+
 test.each(['example.com', 'shop.example.co.uk', 'xn--bcher-kva.example'])('domain %j', (domain) => {
   expect(checkDomain(domain)).toEqual({ ok: true });
 });

@@ -23,14 +23,20 @@ export function checkStoreName(input: string): NameCheck {
   if (input === '') return no('A name is needed.');
   if (input.length > STORE_NAME_MAX)
     return no(`At most ${STORE_NAME_MAX} characters; this has ${input.length}.`);
-  if (/[A-Z]/.test(input)) return no('Lower-case letters only.');
-  if (!/^[a-z0-9-]+$/.test(input))
-    return no('Only the letters a to z, digits and hyphens; no accents, dots or spaces.');
+  const others = [...new Set(input.match(/[^a-z0-9-]/gu))].map(nameCharacter);
+  if (others.length > 0)
+    return no(`Only lower-case letters (a to z), digits and hyphens; not ${others.join(', ')}.`);
   if (!/^[a-z]/.test(input)) return no('It must begin with a letter.');
   if (input.endsWith('-')) return no('It must not end with a hyphen.');
   if (input.includes('--')) return no('No two hyphens in a row.');
   if (RESERVED.has(input) || input.startsWith('kube-')) return no(`“${input}” is reserved.`);
   return { ok: true, name: input as StoreName };
+}
+
+/** A character as a sentence can show it. */
+function nameCharacter(character: string): string {
+  if (/\p{Z}/u.test(character)) return 'a space';
+  return /[\p{C}\p{M}]/u.test(character) ? 'a sign that cannot be shown' : `“${character}”`;
 }
 
 /** Checks a merchant's own domain: an ASCII host name (punycode for others) of two labels or more. */
