@@ -198,7 +198,7 @@ describe('deleting where data is kept', () => {
     });
     expect(refused.body).toMatchObject({
       code: 'store_limit',
-      detail: 'The tenant has 1 of 1 stores; 1 of them is deleted and counts until purged.',
+      detail: '1 of at most 1 stores are there; 1 of them is deleted and counts until purged.',
     });
     expect((await api.request('DELETE', `${path}?now=true`, { token })).status).toBe(202);
   });

@@ -57,7 +57,7 @@ export function answerOutcome(outcome: ChangeOutcome, announce: () => void): Ans
     case 'full':
       throw new RequestProblem(
         'store_limit',
-        `The tenant has ${outcome.limit} of ${outcome.limit} stores${describeKept(outcome.kept)}.`,
+        `${outcome.limit} of at most ${outcome.limit} stores are there${describeKept(outcome.kept)}.`,
         {
           hint:
             outcome.kept === 0

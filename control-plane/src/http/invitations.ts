@@ -223,7 +223,7 @@ export async function invite(
     now,
   });
   if (made.kind === 'already-member')
-    throw new RequestProblem('already_member', `${email} is in the tenant already.`);
+    throw new RequestProblem('already_member', `${email} is a member already.`);
   await appendAudit(tx, [
     describeAct(
       call,
