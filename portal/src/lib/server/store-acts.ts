@@ -7,7 +7,7 @@ import { failForm, readFields } from './forms.ts';
 /** What is said on the overview once the API has accepted it. */
 const SAID = {
   retry: 'Trying again, with a new commit.',
-  upgrade: 'The upgrade is accepted; its commit or pull request follows.',
+  upgrade: 'The upgrade is accepted; each step shows here.',
   suspend: 'The shop is being suspended; its data stays.',
   resume: 'The shop is being started again.',
   repair: 'The store’s files are written again as they were.',

@@ -26,7 +26,7 @@ export const actions: Actions = {
     if (!answer.ok) return failForm(name, answer.problem, fields, answer.status);
     setFlash(cookies, url, {
       kind: 'done',
-      message: 'Accepted; its commit or pull request follows.',
+      message: 'Accepted; each step shows here.',
     });
     redirect(303, `/stores/${encodeURIComponent(params.id)}`);
   },

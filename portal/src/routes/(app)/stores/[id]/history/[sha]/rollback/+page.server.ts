@@ -42,7 +42,7 @@ export const actions: Actions = {
     if (!answer.ok) return failForm('rollback', answer.problem, {}, answer.status);
     setFlash(cookies, url, {
       kind: 'done',
-      message: 'On the way back; its commit or pull request follows.',
+      message: 'On the way back; each step shows here.',
     });
     redirect(303, `/stores/${id}`);
   },
