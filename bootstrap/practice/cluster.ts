@@ -75,7 +75,12 @@ export async function startPracticeCluster(options: PracticeOptions): Promise<Pr
     port: options.port ?? 0,
     onPush: () => controller.refresh(),
   });
-  const shops = await openShops(dir, options.shopPort ?? 0, (host) => controller.findShop(host));
+  const shops = await openShops(dir, options.shopPort ?? 0, (host) =>
+    controller.findShop(host),
+  ).catch(async (error: unknown) => {
+    await server.stop();
+    throw error;
+  });
   const kubeconfig = join(dir, 'kubeconfig');
   await writePrivateJson(kubeconfig, describeKubeconfig(server.url, token));
   controller.start();

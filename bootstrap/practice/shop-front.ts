@@ -5,6 +5,7 @@
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PlatformError } from '../../control-plane/src/errors.ts';
 
 export type PracticeShop = {
   readonly name: string;
@@ -33,10 +34,19 @@ export async function startShopFront(
 
 async function listen(server: Server, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(explain(error, port)));
     server.listen(port, '127.0.0.1', resolve);
   });
   return (server.address() as AddressInfo).port;
+}
+
+function explain(error: NodeJS.ErrnoException, port: number): Error {
+  if (error.code !== 'EADDRINUSE') return error;
+  return new PlatformError('port_taken', `Port ${port} on 127.0.0.1 is taken.`, {
+    hint: 'Practice shops answer there: set SHOPYARD_STORE_PORT to a free port, or stop what listens there.',
+    field: 'SHOPYARD_STORE_PORT',
+    cause: error,
+  });
 }
 
 async function close(server: Server): Promise<void> {

@@ -115,13 +115,22 @@ test('the kubeconfig cannot be read', async () => {
   expectSentence(await runMain(settings), /SHOPYARD_CLUSTER: The kubeconfig .*ENOENT/, 2);
 });
 
-test.each(['PORT', 'SHOPYARD_FORGE_PORT'])('%s is taken', async (name) => {
+test.each([
+  ['PORT', {}],
+  ['SHOPYARD_FORGE_PORT', {}],
+  ['SHOPYARD_STORE_PORT', { SHOPYARD_CLUSTER: 'practice' }],
+])('%s is taken', async (name, more) => {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const port = String((server.address() as AddressInfo).port);
   try {
-    const ending = await runMain({ ...(await describeSettings()), [name]: port });
-    expectSentence(ending, new RegExp(`${port}.*taken[\\s\\S]*The setting is ${name}`));
+    const ending = await runMain({ ...(await describeSettings()), ...more, [name]: port });
+    expectSentence(
+      ending,
+      new RegExp(
+        `cannot start\\. Port ${port} on 127\\.0\\.0\\.1 is taken\\. .*[Ss]et ${name} to .*\\.\nThe setting is ${name}`,
+      ),
+    );
   } finally {
     server.close();
   }

@@ -425,12 +425,12 @@ async function listen(server: Server, host: string, port: number): Promise<void>
       if (code !== 'EADDRINUSE') {
         throw new PlatformError(
           'forge_failed',
-          `the embedded forge cannot listen on ${host}:${String(port)}: ${describeError(error)}`,
+          `The embedded forge cannot listen on ${host}:${String(port)}: ${describeError(error)}`,
           { field: 'SHOPYARD_FORGE_PORT', cause: error },
         );
       }
       if (Date.now() > deadline) {
-        throw new PlatformError('port_taken', `port ${String(port)} on ${host} is taken`, {
+        throw new PlatformError('port_taken', `Port ${String(port)} on ${host} is taken.`, {
           field: 'SHOPYARD_FORGE_PORT',
           hint: 'Set SHOPYARD_FORGE_PORT to a free port, or stop what listens there.',
           cause: error,
