@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeKubeconfig } from '../../test/support/kubeconfig.ts';
-import { readClusterList } from './clusters.ts';
+import { describeHome, readClusterList } from './clusters.ts';
 import { readConfig } from './config.ts';
 import { TOP } from './templates.ts';
 
@@ -203,4 +203,21 @@ describe('as a setting', () => {
     const problems = result.ok ? [] : result.problems;
     expect(problems).toContainEqual(expect.stringMatching(/^SHOPYARD_CLUSTERS: a kubeconfig/));
   });
+});
+
+test('the start says where stores are built, of every kind of cluster', () => {
+  const list = read(`
+- { name: north, kubeconfig: kubeconfig, baseDomain: shops.example.com }
+- { name: south, practice: true, port: 8091 }
+`);
+  const north = list.ok ? list.clusters[0] : undefined;
+  if (!list.ok || north === undefined) throw new Error('The list is not as it should be.');
+  const lab = { ...north, name: 'lab', kind: 'lab', baseDomain: 'localhost' } as const;
+  expect(
+    [...list.clusters, { ...lab, scheme: 'http', port: 8088 } as const].map(describeHome),
+  ).toEqual([
+    'the cluster “north”: https://<store>.shops.example.com',
+    'the practice cluster “south”: shops go through every step; nothing is running',
+    'the lab, which is up: http://<store>.localhost:8088',
+  ]);
 });

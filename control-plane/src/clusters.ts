@@ -140,6 +140,16 @@ function guessIngress({
   return `${scheme}://127.0.0.1${port === undefined ? '' : `:${String(port)}`}`;
 }
 
+/** What a cluster is, in the words of the start, and where its stores are. */
+export function describeHome({ name, kind, baseDomain, scheme, port }: RegisteredCluster): string {
+  const standard = scheme === 'https' ? 443 : 80;
+  const address = `${scheme}://<store>.${baseDomain}${port === undefined || port === standard ? '' : `:${port}`}`;
+  if (kind === 'lab') return `the lab, which is up: ${address}`;
+  if (kind === 'kubeconfig') return `the cluster “${name}”: ${address}`;
+  const called = name === 'practice' ? 'the practice cluster' : `the practice cluster “${name}”`;
+  return `${called}: shops go through every step; nothing is running`;
+}
+
 export type ClusterListResult =
   | { readonly ok: true; readonly clusters: readonly RegisteredCluster[] }
   | { readonly ok: false; readonly problems: readonly string[] };

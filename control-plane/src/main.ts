@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FirstSignIn } from './accounts/first-operator.ts';
+import { describeHome } from './clusters.ts';
 import { readConfig, type Config } from './config.ts';
 import { describeError, PlatformError } from './errors.ts';
 import { createPartApp } from './http/app.ts';
@@ -28,6 +29,8 @@ export type ControlPlane = {
   readonly firstToken: string | null;
   /** The first operator's way in, when this start made it up; shown once. */
   readonly firstSignIn: FirstSignIn | null;
+  /** Whom an earlier start made the first operator; null: nobody of the settings’ address. */
+  readonly operatorEmail: string | null;
   stop(): Promise<void>;
 };
 
@@ -112,6 +115,7 @@ async function startParts(
     url: `http://${config.HOST}:${String(listener.port)}`,
     firstToken: api?.firstToken ?? null,
     firstSignIn: api?.firstSignIn ?? null,
+    operatorEmail: api?.operatorEmail ?? null,
     stop: () => cleanup.disposeAsync(),
   };
 }
@@ -163,7 +167,10 @@ async function run(): Promise<void> {
   process.on('SIGTERM', stop);
 }
 
-function tellStarted(config: Config, { url, firstToken, firstSignIn }: ControlPlane): void {
+function tellStarted(
+  config: Config,
+  { url, firstToken, firstSignIn, operatorEmail }: ControlPlane,
+): void {
   if (config.parts.has('api'))
     console.log(`Shopyard is at ${url} (API described at ${url}/api/docs)`);
   if (!isWhole(config.parts))
@@ -172,14 +179,14 @@ function tellStarted(config: Config, { url, firstToken, firstSignIn }: ControlPl
     );
   if ([...config.parts].some((part) => part !== 'portal'))
     console.log(`Its data is in ${config.SHOPYARD_DATA_DIR}`);
-  if (config.clusters.some(({ kind }) => kind === 'practice'))
-    console.log(
-      'It builds on the practice cluster: shops go through every step; nothing is running',
-    );
+  if (config.parts.has('api') || config.parts.has('observer'))
+    for (const cluster of config.clusters) console.log(`It builds on ${describeHome(cluster)}`);
   if (firstSignIn !== null)
     console.log(
       `Sign in as ${firstSignIn.email} with the password ${firstSignIn.password} (shown this once)`,
     );
+  else if (operatorEmail !== null)
+    console.log(`Sign in as ${operatorEmail}; the first start showed a password`);
   if (firstToken !== null) console.log(`The first operator token, shown once: ${firstToken}`);
 }
 

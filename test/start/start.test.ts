@@ -171,9 +171,13 @@ test('without a token the first start makes one up, prints it once, and it works
       },
     ]) as unknown,
   });
+  expect(printed).toMatch(/^It builds on the cluster “\S+”: \w+:\/\/<store>\.\S+$/m);
   expect(await first.stop()).toBe(0);
 
   const second = await start(env, PORT);
+  await expect
+    .poll(async () => (await readFile(join(folder, 'log'), 'utf8')).slice(printed.length))
+    .toMatch(/^Sign in as operator@shopyard\.local; the first start showed a password$/m);
   expect((await new ApiClient(second.url, token).call('GET', '/api/stores')).status).toBe(200);
   // Killed, it leaves Postgres behind; the next start adopts it and goes on with the same data.
   await second.kill();

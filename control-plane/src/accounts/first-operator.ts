@@ -43,6 +43,17 @@ export async function ensureFirstOperator(
   });
 }
 
+/** Whether the address is an operator's. */
+export async function isOperator(db: Db, email: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('users')
+    .select('id')
+    .where('email', '=', email)
+    .where('operator', '=', true)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** Four groups of five: close to 100 bits. */
 function makePassword(): string {
   const group = () =>

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type Koa from 'koa';
 import { createAccounts } from '../accounts/create.ts';
-import { ensureFirstOperator, type FirstSignIn } from '../accounts/first-operator.ts';
+import { ensureFirstOperator, isOperator, type FirstSignIn } from '../accounts/first-operator.ts';
 import { connectLater } from '../cluster/connection.ts';
 import { createClusterReader } from '../cluster/reader.ts';
 import type { ClusterReader } from '../cluster/types.ts';
@@ -34,6 +34,8 @@ export type Api = {
   readonly firstToken: string | null;
   /** The first operator's way in, when this start made it up; shown once. */
   readonly firstSignIn: FirstSignIn | null;
+  /** Whom an earlier start made the first operator; null: nobody of the settings’ address. */
+  readonly operatorEmail: string | null;
   /** Ends what never ends by itself: the event streams. */
   endStreams(): Promise<void>;
 };
@@ -59,6 +61,8 @@ export async function openApi(
     ids,
     email: config.SHOPYARD_ADMIN_EMAIL,
   });
+  const isKnown = firstSignIn === null && (await isOperator(db, config.SHOPYARD_ADMIN_EMAIL));
+  const operatorEmail = isKnown ? config.SHOPYARD_ADMIN_EMAIL : null;
   const states = createClusterStates(db, clock);
   const reads = await openReads(shared, states);
   const hub = createHub({ db, clock, logger });
@@ -97,7 +101,7 @@ export async function openApi(
     address: { proxies: config.SHOPYARD_PROXIES, portalSecret: front.portalSecret },
     portal: front.portal,
   });
-  return { app, firstToken, firstSignIn, endStreams: () => hub.close() };
+  return { app, firstToken, firstSignIn, operatorEmail, endStreams: () => hub.close() };
 }
 
 async function warnOfUnconnected({ clusters, logger }: Shared, db: Db): Promise<void> {
