@@ -23,6 +23,7 @@ test('lists every problem at once, each naming its setting', () => {
     SHOPYARD_FORGE_PORT: '99999',
     DATABASE_URL: 'mysql://nowhere',
     SHOPYARD_BOOTSTRAP_TOKEN: 'short',
+    SHOPYARD_PUBLIC_URL: 'nowhere',
   });
   expect(result.ok).toBe(false);
   const names = result.ok ? [] : result.problems.map((problem) => problem.split(':')[0]).sort();
@@ -31,6 +32,7 @@ test('lists every problem at once, each naming its setting', () => {
     'PORT',
     'SHOPYARD_BOOTSTRAP_TOKEN',
     'SHOPYARD_FORGE_PORT',
+    'SHOPYARD_PUBLIC_URL',
   ]);
 });
 

@@ -168,7 +168,7 @@ export const Environment = z.object({
     .describe('Makes the first operator token on the first start'),
   SHOPYARD_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })
-    .refine((url) => new URL(url).pathname === '/', 'an address without a path')
+    .refine((url) => (URL.parse(url)?.pathname ?? '/') === '/', 'an address without a path')
     .optional()
     .describe('The portal’s address as browsers see it; default: where it listens'),
   SHOPYARD_API_URL: address
@@ -325,14 +325,19 @@ export function readConfig(env: NodeJS.ProcessEnv, parts: Parts = ALL_PARTS): Co
       parts,
       SHOPYARD_DATA_DIR: locateDataDir(settings),
       clusters,
-      SHOPYARD_PUBLIC_URL: new URL(
-        settings.SHOPYARD_PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`,
-      ).origin,
+      SHOPYARD_PUBLIC_URL: choosePublicUrl(settings),
       SHOPYARD_REPOSITORY_URL:
         settings.SHOPYARD_REPOSITORY_URL ??
         `http://${settings.SHOPYARD_FORGE_HOST}:${settings.SHOPYARD_FORGE_PORT}/shopyard.git`,
     }),
   };
+}
+
+/** The origin at which browsers find the portal. */
+export function choosePublicUrl(
+  settings: Pick<Settings, 'SHOPYARD_PUBLIC_URL' | 'HOST' | 'PORT'>,
+): string {
+  return new URL(settings.SHOPYARD_PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`).origin;
 }
 
 /** The secrets in the settings: what no log may hold. */

@@ -5,7 +5,7 @@ import { linkToReset } from './mails.ts';
 import type { Accounts } from './settings.ts';
 
 export async function createPasswordLink(
-  { auth, publicUrl }: Accounts,
+  { auth, publicUrl }: Pick<Accounts, 'auth' | 'publicUrl'>,
   userId: string,
 ): Promise<{ readonly link: string; readonly expiresAt: Date }> {
   const token = randomBytes(24).toString('base64url');
