@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
-import { openDatabase } from './open.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { migrate, openDatabase } from './open.ts';
 import { isDatabaseUnavailable } from './outage.ts';
 
 let database: TestDatabase;
@@ -63,4 +65,43 @@ test('tenants that were not seen yet are found by an index', async () => {
       `.execute(tx);
   });
   expect(JSON.stringify(rows)).toContain('tenant_clusters_unseen');
+});
+
+/** As the owner of the schema. */
+async function asOwner(url: string, statement: string): Promise<readonly object[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<object>(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+test('of several that start at once on an empty database each finds all of the schema', async () => {
+  const admin = inject('postgresUrl');
+  await asOwner(admin, 'create database started_at_once');
+  onTestFinished(async () => {
+    await asOwner(admin, 'drop database started_at_once with (force)');
+  });
+  const url = admin.replace(/[^/]+$/, 'started_at_once');
+  await Promise.all(Array.from({ length: 5 }, () => migrate(url)));
+  const rows = await asOwner(url, 'select name from kysely_migration order by name');
+  expect(rows).toEqual(
+    Object.keys(MIGRATIONS)
+      .sort()
+      .map((name) => ({ name })),
+  );
+});
+
+test('a database that a newer version was at is left alone, with a sentence', async () => {
+  await migrate(database.url);
+  await asOwner(
+    database.url,
+    `insert into kysely_migration (name, timestamp) values ('999-later', 'now')`,
+  );
+  await expect(migrate(database.url)).rejects.toMatchObject({
+    code: 'database_newer',
+    message: expect.stringContaining('(999-later)') as string,
+  });
 });

@@ -126,13 +126,27 @@ export async function migrate(url: string): Promise<void> {
       provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
     });
     const { error } = await migrator.migrateToLatest();
-    if (error !== undefined)
-      throw new PlatformError(
-        'migration_failed',
-        `The database schema could not be brought up to date: ${describeError(error)}`,
-        { cause: error },
-      );
+    if (error !== undefined) throw describeRefusal(error);
   } finally {
     await owner.destroy();
   }
+}
+
+/** Kysely names the first migration that this version does not have. */
+function describeRefusal(error: unknown): PlatformError {
+  const later = /previously executed migration (\S+) is missing/.exec(describeError(error))?.[1];
+  if (later === undefined)
+    return new PlatformError(
+      'migration_failed',
+      `The database schema could not be brought up to date: ${describeError(error)}`,
+      { cause: error },
+    );
+  return new PlatformError(
+    'database_newer',
+    `A newer Shopyard has brought the database up to date (${later}); this one does not know it.`,
+    {
+      hint: 'Start the newer one, or put back the dump from before the upgrade.',
+      cause: error,
+    },
+  );
 }
