@@ -58,14 +58,18 @@ case $dns in
   none | cloudflare | digitalocean) ;;
   *) problem '--dns: cloudflare or digitalocean (or leave it out: HTTP-01 only).' ;;
 esac
+absent=()
 check_file() { # option, path
   if [ -z "$2" ]; then problem "$1: a file that holds the token."
-  elif [ -z "$dry_run" ] && ! [ -s "$2" ]; then problem "$1: $2 is not there, or empty."; fi
+  elif [ -s "$2" ]; then return
+  elif [ -n "$dry_run" ]; then absent+=("# $1 $2 (not there yet)")
+  else problem "$1: $2 is not there, or empty."; fi
 }
 check_file --reader-token-file "$reader_token_file"
 if [ "$dns" != none ]; then check_file --dns-token-file "$dns_token_file"; fi
 if [ -z "$dry_run" ] && [ "$(id -u)" != 0 ]; then problem 'Run this as root.'; fi
 if [ ${#problems[@]} -gt 0 ]; then printf '%s\n' "${problems[@]}" >&2; exit 2; fi
+if [ ${#absent[@]} -gt 0 ]; then printf '%s\n' "${absent[@]}"; fi
 
 # One list of versions: the lab's.
 version() {
@@ -205,20 +209,42 @@ place "$state/cluster.yaml" "$settings" || true
 say 'The one Application that leads to all others'
 apply "$(render "$checkout/clusters/base/root.yaml.hbs")"
 
+forge=gitea
+case $repository in https://github.com/*) forge=github ;; esac
 cat <<TEXT
 
-What is left to do
-  DNS        A (and AAAA) records of $domain and *.$domain to this machine.
+What is left to do; docs/runbooks/first-server.md of the checkout has all of it in order
+  DNS        A (and AAAA) records of $domain, *.$domain and the portal's own name to this machine.
   Firewall   open 80 and 443 to all; 6443 to yourself only; nothing else.
-  Control    at the control plane: SHOPYARD_FORGE and SHOPYARD_REPOSITORY_URL=$repository,
-  plane      SHOPYARD_CLUSTER_NAME=$cluster, SHOPYARD_BASE_DOMAIN=$domain, and the settings in
-             $state/cluster.yaml as SHOPYARD_CLUSTER_SETTINGS (a copy: the next run
-             of this writes it anew). Its start lays out the repository and commits cert-manager. Argo CD's webhook is at
-             http://argocd-server.argocd.svc/api/webhook, its secret in $state/webhook.github.secret.
-  Add-ons    more of them, in the same file: clusters/platform/README.md of the checkout.
-  Backups    of stores: an S3 target in the same file. Of k3s: /var/lib/rancher/k3s/server/{db,token,cred} to
-             another machine; without the token and the encryption key its Secrets cannot be read.
+  Images     npm run images -- --push <registry>, with docker or buildah: what stores run. Without them every store
+             ends in ErrImagePull. A registry that asks for a password: /etc/rancher/k3s/registries.yaml.
+  Control    in pods here: its chart, bootstrap/charts/shopyard. Or a process elsewhere, by the settings below. Its
+  plane      start lays out the repository and commits cert-manager.
+  Add-ons    more of them, in the cluster's settings: clusters/platform/README.md.
+  Backups    of stores: an S3 target in the same file; without, they lie beside the store and are lost with it. Of
+             k3s: /var/lib/rancher/k3s/server/{db,token,cred} to another machine; without the token and the
+             encryption key its Secrets cannot be read.
   Sign-in    the control plane's first start prints it. Argo CD: k3s kubectl -n argocd port-forward
              svc/argocd-server 8443:80; user admin, password in Secret argocd-initial-admin-secret.
   Watch      k3s kubectl -n argocd get applications; k3s kubectl get clusterissuers,certificates -A
+
+Settings of a control plane elsewhere, as an env file: fill in what is in <>
+SHOPYARD_PUBLIC_URL=<https address of the portal>
+SHOPYARD_PROXIES=<reverse proxies in front of it, such as 1>
+SHOPYARD_ADMIN_EMAIL=$email
+SHOPYARD_CLUSTER=<kubeconfig of the account shopyard-observer; first-server.md makes it>
+SHOPYARD_CLUSTER_NAME=$cluster
+SHOPYARD_CLUSTER_SETTINGS=<a copy of $state/cluster.yaml, which the next run writes anew>
+SHOPYARD_BASE_DOMAIN=$domain
+SHOPYARD_INGRESS_URL=https://$domain
+SHOPYARD_IMAGE_REGISTRY=<the registry that the images were pushed to>
+SHOPYARD_FORGE=$forge
+SHOPYARD_REPOSITORY_URL=$repository
+SHOPYARD_BRANCH=$branch
+SHOPYARD_FORGE_TOKEN_FILE=<a file with a token that may push>
+SHOPYARD_FORGE_WEBHOOK_SECRET=<made up, 16 characters or more; given to the forge's webhook, too>
+# Argo CD's webhook: at argocd-server.argocd.svc for pods, at that Service's ClusterIP for this machine. Elsewhere
+# leave both out: Argo CD looks each minute.
+# SHOPYARD_ARGOCD_WEBHOOK_URL=http://<ClusterIP>/api/webhook
+# SHOPYARD_ARGOCD_WEBHOOK_SECRET=<what is in $state/webhook.github.secret>
 TEXT

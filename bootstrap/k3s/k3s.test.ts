@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { readClusterFile } from '../../control-plane/src/cluster-file.ts';
+import { Environment, readConfig } from '../../control-plane/src/config.ts';
 import { renderRootManifest } from '../../control-plane/src/render/cluster.ts';
 import { loadTemplates, TOP } from '../../control-plane/src/templates.ts';
 import { findPrograms } from '../../test/support/debian-programs.ts';
+import { writeKubeconfig } from '../../test/support/kubeconfig.ts';
 import { describeArgocdSettings } from '../lab/objects.ts';
 import { readLabSettings } from '../lab/settings.ts';
 import { versions } from '../lab/versions.ts';
@@ -81,6 +83,63 @@ test('a dry run prints every command and changes nothing', () => {
   expect(existsSync('/no/such/state')).toBe(false);
   expect(plain.stdout).toContain(`INSTALL_K3S_VERSION=${versions.k3s}`);
   expect(plain.stdout).toContain(`/argo-cd/v${versions.argocd}/manifests/install.yaml`);
+});
+
+test('a dry run says which files are not there yet', () => {
+  const there = join(folder, 'reader');
+  writeFileSync(there, 'token\n');
+  const args = required.map((one) => one.replace('/secrets/reader', there));
+  const dns = ['--dns', 'cloudflare', '--dns-token-file', `${folder}/none/dns`];
+  const { stdout } = install([...args, ...dns, '--dry-run']);
+  expect(stdout.match(/^.*not there yet.*$/gm)).toEqual([
+    `# --dns-token-file ${folder}/none/dns (not there yet)`,
+  ]);
+});
+
+test('the settings that it ends with are a control plane’s, once they are filled in', () => {
+  const said = install([...required, '--cluster', 'north', '--branch', 'live', '--dry-run']).stdout;
+  const kubeconfig = join(folder, 'observer.kubeconfig');
+  const [token, settings] = [join(folder, 'forge-token'), join(folder, 'cluster.yaml')];
+  writeKubeconfig(kubeconfig, 'https://shops.example.com:6443');
+  writeFileSync(token, 'token\n');
+  writeFileSync(settings, (/cluster\.yaml <<'END'\n([^]*?)END\n/.exec(said)?.[1] ?? '') + '\n');
+  const filled: Record<string, string> = {
+    SHOPYARD_PUBLIC_URL: 'https://shopyard.example.com',
+    SHOPYARD_PROXIES: '1',
+    SHOPYARD_CLUSTER: kubeconfig,
+    SHOPYARD_CLUSTER_SETTINGS: settings,
+    SHOPYARD_IMAGE_REGISTRY: 'registry.example.com/shopyard',
+    SHOPYARD_FORGE_TOKEN_FILE: token,
+    SHOPYARD_FORGE_WEBHOOK_SECRET: 'of sixteen or so characters',
+    SHOPYARD_ARGOCD_WEBHOOK_URL: 'http://10.43.0.9/api/webhook',
+    SHOPYARD_ARGOCD_WEBHOOK_SECRET: 'secret',
+  };
+  const lines = [...said.matchAll(/^(?:# )?(SHOPYARD_\w+)=(.*)$/gm)];
+  const env = Object.fromEntries(
+    lines.map(([, name = '', value = '']) => [
+      name,
+      value.includes('<') ? (filled[name] ?? '') : value,
+    ]),
+  );
+  expect(Object.values(env)).not.toContain('');
+  expect(Object.keys(env).filter((name) => !(name in Environment.shape))).toEqual([]);
+  const result = readConfig(env);
+  expect(result).toMatchObject({
+    ok: true,
+    config: {
+      ...{ SHOPYARD_FORGE: 'gitea', SHOPYARD_BRANCH: 'live' },
+      clusters: [
+        {
+          ...{ name: 'north', baseDomain: 'shops.example.com', scheme: 'https' },
+          ...{ ingressUrl: 'https://shops.example.com', webhook: { secret: 'secret' } },
+          platform: { certManager: { email: 'ops@example.com' } },
+          values: { imageRegistry: 'registry.example.com/shopyard' },
+        },
+      ],
+    },
+  });
+  const atGitHub = ['--repository', 'https://github.com/shops/cluster.git', '--dry-run'];
+  expect(install([...required, ...atGitHub]).stdout).toContain('\nSHOPYARD_FORGE=github\n');
 });
 
 test.each([
