@@ -46,6 +46,17 @@ const LOST: Readonly<Record<string, string>> = {
 };
 
 const TOKEN = 'choose-a-long-secret';
+/** What no test may do to the machine that it runs on, and what talks to others. */
+const STAND_INS = [
+  'createdb',
+  'curl',
+  'git',
+  'helm',
+  'journalctl',
+  'npm',
+  'pg_dump',
+  'pg_restore',
+].concat(['psql', 'runuser', 'systemctl', 'tar', 'useradd']);
 /** What a machine may lack. */
 const PROGRAMS = ['curl', 'jq', 'openssl'];
 const isInstalled = (name: string): boolean =>
@@ -181,8 +192,7 @@ describe('what needs something that is not here', () => {
     await writeFile(refusals, '');
     const stand = (name: string, body: string) =>
       writeFile(join(bin, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
-    for (const name of ['curl', 'git', 'npm', 'psql', 'createdb', 'pg_dump', 'pg_restore'])
-      await stand(name, 'true');
+    for (const name of STAND_INS) await stand(name, 'true');
     const nobody = '--server=http://127.0.0.1:9 --request-timeout=5s';
     await stand('kubectl', `'${kubectl ?? ''}' ${nobody} "$@" </dev/null 2>>'${refusals}'; true`);
     const names = block.text.replace(/<[a-zA-Z][^<>\n]*>/g, 'name');
