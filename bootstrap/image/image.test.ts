@@ -183,6 +183,16 @@ describe('a folder as the image has it', () => {
         },
         { timeout: 60_000, interval: 200 },
       );
+      // As docs/runbooks/rotate-credentials.md has it run in a pod of the API.
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['control-plane/src/password-link.ts', 'operator@shopyard.local'],
+        {
+          cwd: image,
+          env: { DATABASE_URL: database.url, SHOPYARD_PUBLIC_URL: 'http://shops.test' },
+        },
+      );
+      expect(stdout).toMatch(/^http:\/\/shops\.test\/reset-password\?token=/m);
     } finally {
       expect(await controlPlane.stop()).toBe(0);
     }
