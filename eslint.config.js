@@ -9,7 +9,7 @@ export default tseslint.config(
       '**/node_modules/',
       '.bench/',
       '.artefacts/',
-      '.shopyard/',
+      '.shopyard*/',
       '**/.svelte-kit/',
       '**/golden/',
       '**/build/',

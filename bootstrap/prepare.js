@@ -10,14 +10,11 @@ import { join, relative } from 'node:path';
 
 const TOP = join(import.meta.dirname, '..');
 const PORTAL = join(TOP, 'portal');
-const INSTALLED = join(TOP, 'node_modules', '.shopyard-lock');
 const BUILT = join(PORTAL, 'build', '.sources');
 
-const lock = hashFiles([join(TOP, 'package-lock.json')]);
-if (readIfThere(INSTALLED) !== lock) {
+if (!areInstalled()) {
   say('Installing packages (once)…');
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
-  writeFileSync(INSTALLED, lock);
 }
 
 // A published image holds the built portal without its sources.
@@ -37,6 +34,32 @@ if (existsSync(join(PORTAL, 'src'))) {
     run('npm', ['run', '--silent', 'build', '--workspace', 'portal']);
     writeFileSync(BUILT, sources);
   }
+}
+
+/** Whether npm's own record of what is there names what the lock file does; whoever had it installed. */
+function areInstalled() {
+  const wanted = readPackages(join(TOP, 'package-lock.json'));
+  const there = readPackages(join(TOP, 'node_modules', '.package-lock.json'));
+  const isThere = (/** @type {string} */ path) =>
+    there[path]?.version === wanted[path]?.version &&
+    there[path]?.integrity === wanted[path]?.integrity;
+  const isLeftOut = (/** @type {string} */ path) =>
+    !(path in there) && (wanted[path]?.optional || wanted[path]?.devOptional);
+  return (
+    Object.keys(there).every((path) => path in wanted) &&
+    Object.keys(wanted)
+      .filter((path) => path.includes('node_modules/'))
+      .every((path) => isThere(path) || isLeftOut(path))
+  );
+}
+
+/**
+ * @param {string} file
+ * @returns {Record<string, {version?: string, integrity?: string, optional?: boolean, devOptional?: boolean}>}
+ *   by path; none when there is no such file
+ */
+function readPackages(file) {
+  return JSON.parse(readIfThere(file) ?? '{"packages": {}}').packages;
 }
 
 /** @param {string} text */

@@ -25,7 +25,11 @@ vi.setConfig({ testTimeout: 480_000, hookTimeout: 120_000 });
 
 /** What takes minutes, or a machine of its own: who runs it, in which words. */
 const TRIED: readonly (readonly [command: RegExp, by: string, words: string])[] = [
-  [/^(SHOPYARD_BOOTSTRAP_TOKEN=\S+ )?npm start$/, 'test/start/start.test.ts', 'src/main.ts'],
+  [
+    /^(SHOPYARD_(DATA_DIR|BOOTSTRAP_TOKEN)=\S+ )*npm start$/,
+    'test/start/start.test.ts',
+    'src/main.ts',
+  ],
   [/^npm start -- --role \w+( |$)/, 'test/roles.test.ts', "'--role'"],
   [
     /^SHOPYARD_FORGE=gitea [^]*npm start$/,
