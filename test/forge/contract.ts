@@ -36,6 +36,8 @@ export type ForgeSubject = {
    * null where nobody can fork.
    */
   readonly openFromFork: ((branch: string) => Promise<number>) | null;
+  /** Waits until the forge has done what a removed branch means to it; null: it does so at once. */
+  readonly settle: (() => Promise<void>) | null;
   /** Looks at an address as a person would; returns the status. */
   visit(url: string): Promise<number>;
   close(): Promise<void>;
@@ -291,6 +293,8 @@ export function testForge(name: string, open: () => Promise<ForgeSubject>): void
       expect((await subject.readText(opened.number)).comments).toEqual(['Superseded.']);
       expect(await readMain(STORE)).toBeNull();
 
+      // What is opened from a removed branch before, it would close.
+      await subject.settle?.();
       const next = await openReview('plan: big\n');
       expect(next.number).toBeGreaterThan(opened.number);
       expect((await forge.findPullRequest(opened.number))?.state).toBe('closed');

@@ -62,6 +62,7 @@ async function openSubject(way: 'here' | 'apart'): Promise<ForgeSubject> {
     forge: own.forge,
     stranger: other.forge,
     secrets: [repository.forge.remote.password, 'not-the-password'],
+    settle: null,
     addLabel: null,
     protectMain: null,
     requireApproval: null,

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parseRepositoryAddress } from '../../control-plane/src/forge/address.ts';
 import { createGiteaForge } from '../../control-plane/src/forge/gitea.ts';
 import { callNativeGit } from '../../control-plane/src/forge/testing.ts';
@@ -78,6 +78,22 @@ async function openSubject(): Promise<ForgeSubject> {
       await ask(`${fork}/contents/theirs`, file);
       const draft = { title: 'From a fork', base: 'main', head: `forker:${name}` };
       return ((await ask(`${path}/pulls`, draft)) as { number: number }).number;
+    },
+    // In the order of pushes: once it has closed what a removed branch had open, all before is done.
+    async settle() {
+      const head = `settled-${randomBytes(4).toString('hex')}`;
+      const file = { content: 'eA==', message: 'Settle', branch: 'main', new_branch: head };
+      await gitea.call('POST', `${path}/contents/${head}`, file);
+      const draft = { title: 'Settled', base: 'main', head };
+      const { number } = (await gitea.call('POST', `${path}/pulls`, draft)) as { number: number };
+      await gitea.call('DELETE', `${path}/branches/${head}`);
+      await vi.waitFor(
+        async () =>
+          expect(await gitea.call('GET', `${path}/pulls/${number}`)).toMatchObject({
+            state: 'closed',
+          }),
+        { timeout: 20_000, interval: 100 },
+      );
     },
     async visit(address) {
       // A page asks for a session, which a token is not.

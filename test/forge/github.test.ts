@@ -53,6 +53,7 @@ testForge('GitHub (stand-in)', async () => {
       const { title, body, labels, comments } = pull;
       return Promise.resolve({ title, body, labels: [...labels], comments });
     },
+    settle: null,
     addLabel: (number, label) => {
       world.pulls.find(number)?.labels.add(label);
       return Promise.resolve();

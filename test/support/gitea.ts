@@ -190,6 +190,9 @@ INSTALL_LOCK = true
 SECRET_KEY = ${secret()}
 INTERNAL_TOKEN = ${secret()}
 
+[queue]
+MAX_WORKERS = 1
+
 [oauth2]
 ENABLED = false
 

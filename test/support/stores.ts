@@ -60,9 +60,10 @@ export async function queueOperation(
   spec: StoreSpec,
   kind: OperationKind,
   action: Action,
+  more: { readonly driftSha?: string } = {},
 ): Promise<string> {
   const operationId = `op_${randomBytes(8).toString('hex')}`;
-  await insertOperation(db, spec, kind, action, operationId);
+  await insertOperation(db, spec, kind, action, operationId, more);
   await db
     .updateTable('stores')
     .set({ operationId, ...(kind === 'delete' ? { status: 'deleting' as const } : {}) })
@@ -77,6 +78,7 @@ async function insertOperation(
   kind: OperationKind,
   action: Action,
   id: string,
+  more: { readonly driftSha?: string } = {},
 ): Promise<void> {
   await db
     .insertInto('operations')
@@ -90,6 +92,7 @@ async function insertOperation(
       generation: spec.generation,
       spec: JSON.stringify(spec),
       requestedBy: 'tok_test',
+      ...more,
     })
     .execute();
 }

@@ -217,12 +217,7 @@ describe('a person in the repository (reliability 8)', () => {
     writer.wake();
     await waitForState(refused, 'failed');
     expect(await readStore(shop.id)).toMatchObject({ status: 'provisioning', errorCode: null });
-    const again = await queueOperation(database.db, shop, 'delete', 'release');
-    await database.db
-      .updateTable('operations')
-      .set({ driftSha: sha })
-      .where('id', '=', again)
-      .execute();
+    const again = await queueOperation(database.db, shop, 'delete', 'release', { driftSha: sha });
     writer.wake();
     await waitForState(again, 'waiting');
     expect(await repository.git('show', `main:${pathOfApplication(shop, 1)}`)).not.toContain(
@@ -258,12 +253,7 @@ describe('a person in the repository (reliability 8)', () => {
       await rm(join(work, application));
       await rm(join(work, pathOfStore(shop)), { recursive: true });
     });
-    const id = await queueOperation(database.db, shop, 'delete', 'release');
-    await database.db
-      .updateTable('operations')
-      .set({ driftSha: sha })
-      .where('id', '=', id)
-      .execute();
+    const id = await queueOperation(database.db, shop, 'delete', 'release', { driftSha: sha });
     writer.wake();
     await waitForState(id, 'waiting');
     expect(await repository.git('show', `main:${application}`)).not.toContain('Prune=false');
@@ -292,8 +282,7 @@ describe('a person in the repository (reliability 8)', () => {
     const repair = async (generation: number, driftSha: string): Promise<string> => {
       const spec = { ...shop, generation };
       await database.db.updateTable('stores').set({ generation }).execute();
-      const id = await queueOperation(database.db, spec, 'repair', 'repair');
-      await database.db.updateTable('operations').set({ driftSha }).where('id', '=', id).execute();
+      const id = await queueOperation(database.db, spec, 'repair', 'repair', { driftSha });
       writer.wake();
       return id;
     };
