@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
 import { network, nodeName, ports, type LabLayout } from './layout.ts';
@@ -64,20 +64,21 @@ const kubeconfigOwners = [
 /** URL of the lab's API server. */
 export const apiServerUrl = `https://${network.address}:${ports.apiServer}`;
 
-/** Makes what is missing of keys, certificates and kubeconfigs. */
+/**
+ * Makes what is missing of keys, certificates and kubeconfigs. A lab that an earlier checkout made
+ * keeps what it has and gets what is new: its parts go on trusting each other.
+ */
 export async function ensureCertificates(layout: LabLayout): Promise<void> {
-  const finished = join(layout.pki, 'complete');
-  if (!existsSync(finished)) {
-    const work = `${layout.pki}.new`;
-    await rm(work, { recursive: true, force: true });
-    await rm(layout.pki, { recursive: true, force: true });
-    await mkdir(work, { recursive: true, mode: 0o700 });
-    await makeAuthority(work);
-    await Promise.all(certificates.map((request) => makeCertificate(work, request)));
-    await makeServiceAccountKeys(work);
-    await writeFile(join(work, 'complete'), '');
-    await rename(work, layout.pki);
-  }
+  const { pki } = layout;
+  await mkdir(pki, { recursive: true, mode: 0o700 });
+  const isMissing = (file: string): boolean => !existsSync(join(pki, file));
+  if (isMissing('ca.crt')) await makeAuthority(pki);
+  await Promise.all(
+    certificates
+      .filter(({ name }) => isMissing(`${name}.crt`))
+      .map((request) => makeCertificate(pki, request)),
+  );
+  if (isMissing('service-account.pub')) await makeServiceAccountKeys(pki);
   await mkdir(layout.kubeconfigs, { recursive: true, mode: 0o700 });
   for (const owner of kubeconfigOwners) {
     const namespace = owner === 'argocd' ? 'argocd' : 'default';
@@ -95,15 +96,12 @@ const NEW_CERTIFICATE = ['req', '-x509', '-new', '-nodes', '-newkey', 'ec'].conc
 );
 
 async function makeAuthority(folder: string): Promise<void> {
-  await runCommand('openssl', [
-    ...NEW_CERTIFICATE,
-    ...['-keyout', join(folder, 'ca.key'), '-out', join(folder, 'ca.crt'), '-days', '3650'],
-    ...['-subj', '/CN=shopyard-lab'],
-  ]);
+  await makeKeyAndCertificate(folder, 'ca', ['-subj', '/CN=shopyard-lab']);
 }
 
 async function makeCertificate(folder: string, request: CertificateRequest): Promise<void> {
-  const config = join(folder, `${request.name}.cnf`);
+  const { name, subject } = request;
+  const config = join(folder, `${name}.cnf`);
   await writeFile(
     config,
     [
@@ -121,17 +119,25 @@ async function makeCertificate(folder: string, request: CertificateRequest): Pro
       '',
     ].join('\n'),
   );
+  await makeKeyAndCertificate(folder, name, [
+    ...['-config', config, '-subj', subject],
+    ...['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')],
+  ]);
+}
+
+/** The certificate gets its name last: where it is, its key is, whatever interrupted the making. */
+async function makeKeyAndCertificate(
+  folder: string,
+  name: string,
+  options: readonly string[],
+): Promise<void> {
+  const certificate = join(folder, `${name}.crt`);
   await runCommand('openssl', [
     ...NEW_CERTIFICATE,
-    ...['-config', config, '-subj', request.subject, '-days', '3650'],
-    ...['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')],
-    ...[
-      '-keyout',
-      join(folder, `${request.name}.key`),
-      '-out',
-      join(folder, `${request.name}.crt`),
-    ],
+    ...options,
+    ...['-keyout', join(folder, `${name}.key`), '-out', `${certificate}.new`, '-days', '3650'],
   ]);
+  await rename(`${certificate}.new`, certificate);
 }
 
 async function makeServiceAccountKeys(folder: string): Promise<void> {
@@ -141,7 +147,9 @@ async function makeServiceAccountKeys(folder: string): Promise<void> {
     privateKeyEncoding: { type: 'sec1', format: 'pem' },
   });
   await writeFile(join(folder, 'service-account.key'), pair.privateKey, { mode: 0o600 });
-  await writeFile(join(folder, 'service-account.pub'), pair.publicKey);
+  const publicKey = join(folder, 'service-account.pub');
+  await writeFile(`${publicKey}.new`, pair.publicKey);
+  await rename(`${publicKey}.new`, publicKey);
 }
 
 function renderCertificateKubeconfig(layout: LabLayout, owner: string, namespace: string): string {
