@@ -1,20 +1,30 @@
 /**
  * The lab's own certificate authority and what it signs: one certificate per part, so that each
- * has the name, and so the rights, that Kubernetes' built-in roles give it. Keys never leave the
- * lab folder, which only its owner can read.
+ * has the name, and so the rights, that Kubernetes' built-in roles give it. A second authority
+ * signs the one certificate by which the API server speaks for others: whoever has one of those is
+ * believed whatever name it gives. Keys never leave the lab folder, which only its owner can read.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
-import { network, nodeName, ports, type LabLayout } from './layout.ts';
+import { metricsService, network, nodeName, ports, type LabLayout } from './layout.ts';
 
 interface CertificateRequest {
   readonly name: string;
   readonly subject: string;
   readonly alternativeNames?: string;
+  /** Who signs it; `ca` when not said. */
+  readonly authority?: Authority;
 }
+
+type Authority = (typeof authorities)[number];
+
+const authorities = ['ca', 'front-proxy-ca'] as const;
+
+/** As whom the API server hands requests on to an API that another program serves. */
+export const frontProxyName = 'front-proxy-client';
 
 const certificates: readonly CertificateRequest[] = [
   {
@@ -44,6 +54,12 @@ const certificates: readonly CertificateRequest[] = [
   { name: 'scheduler', subject: '/CN=system:kube-scheduler' },
   { name: 'kube-proxy', subject: '/CN=system:kube-proxy' },
   { name: 'coredns', subject: '/CN=shopyard-lab:coredns' },
+  {
+    name: 'metrics-server',
+    subject: '/CN=shopyard-lab:metrics-server',
+    alternativeNames: `DNS:${metricsService.name}.${metricsService.namespace}.svc,IP:${network.address}`,
+  },
+  { name: frontProxyName, subject: `/CN=${frontProxyName}`, authority: 'front-proxy-ca' },
   { name: 'keeper', subject: '/CN=shopyard-lab:keeper' },
   // Argo CD manages whatever stores are made of: cluster-admin, as in its own installation.
   { name: 'argocd', subject: '/O=system:masters/CN=shopyard-lab:argocd' },
@@ -57,6 +73,7 @@ const kubeconfigOwners = [
   'scheduler',
   'kube-proxy',
   'coredns',
+  'metrics-server',
   'keeper',
   'argocd',
 ] as const;
@@ -72,7 +89,9 @@ export async function ensureCertificates(layout: LabLayout): Promise<void> {
   const { pki } = layout;
   await mkdir(pki, { recursive: true, mode: 0o700 });
   const isMissing = (file: string): boolean => !existsSync(join(pki, file));
-  if (isMissing('ca.crt')) await makeAuthority(pki);
+  await Promise.all(
+    authorities.filter((name) => isMissing(`${name}.crt`)).map((name) => makeAuthority(pki, name)),
+  );
   await Promise.all(
     certificates
       .filter(({ name }) => isMissing(`${name}.crt`))
@@ -95,12 +114,13 @@ const NEW_CERTIFICATE = ['req', '-x509', '-new', '-nodes', '-newkey', 'ec'].conc
   'ec_paramgen_curve:prime256v1',
 );
 
-async function makeAuthority(folder: string): Promise<void> {
-  await makeKeyAndCertificate(folder, 'ca', ['-subj', '/CN=shopyard-lab']);
+async function makeAuthority(folder: string, name: Authority): Promise<void> {
+  const subject = name === 'ca' ? '/CN=shopyard-lab' : `/CN=shopyard-lab-${name}`;
+  await makeKeyAndCertificate(folder, name, ['-subj', subject]);
 }
 
 async function makeCertificate(folder: string, request: CertificateRequest): Promise<void> {
-  const { name, subject } = request;
+  const { name, subject, authority = 'ca' } = request;
   const config = join(folder, `${name}.cnf`);
   await writeFile(
     config,
@@ -121,7 +141,7 @@ async function makeCertificate(folder: string, request: CertificateRequest): Pro
   );
   await makeKeyAndCertificate(folder, name, [
     ...['-config', config, '-subj', subject],
-    ...['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')],
+    ...['-CA', join(folder, `${authority}.crt`), '-CAkey', join(folder, `${authority}.key`)],
   ]);
 }
 

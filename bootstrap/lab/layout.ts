@@ -1,8 +1,9 @@
 /**
  * The fixed points of the lab: names, addresses and ports, and the folders inside the lab folder.
  *
- * Everything listens on loopback, except what pods must reach (API server, kubelet, cluster DNS):
- * that listens on an address of an interface the lab makes for itself. The ports are not the usual
+ * Everything listens on loopback, except what pods must reach or a Service leads to (API server,
+ * kubelet, cluster DNS, metrics-server): that listens on an address of an interface the lab makes
+ * for itself. The ports are not the usual
  * ones of Kubernetes, so that a lab can live beside another cluster's programs.
  */
 import { join } from 'node:path';
@@ -10,6 +11,9 @@ import type { LabPaths } from './paths.ts';
 
 export const nodeName = 'lab';
 export const argocdNamespace = 'argocd';
+
+/** The Service by which the API server finds metrics-server. */
+export const metricsService = { name: 'metrics-server', namespace: 'kube-system' } as const;
 
 export const network = {
   /** A bridge without ports that only carries the lab's own address. */
@@ -31,6 +35,7 @@ export const ports = {
   /** On the lab's own address. */
   apiServer: 16443,
   kubelet: 20250,
+  metricsServer: 20251,
   dns: 20053,
   /** On loopback, between parts and for health checks. */
   etcdClient: 20379,

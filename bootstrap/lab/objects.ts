@@ -1,8 +1,9 @@
 /**
- * The Kubernetes objects that the lab's parts need: rights of the parts that run as processes, the
- * cluster DNS Service, the default StorageClass, the IngressClass, and Argo CD's settings.
+ * The Kubernetes objects that the lab's parts need: rights of the parts that run as processes,
+ * Services for the cluster DNS and for metrics-server, the default StorageClass, the IngressClass,
+ * and Argo CD's settings.
  */
-import { argocdNamespace, network, ports } from './layout.ts';
+import { argocdNamespace, metricsService, network, ports } from './layout.ts';
 import type { KubernetesObject } from './kubernetes.ts';
 import { reconciliationJitter, type LabSettings } from './settings.ts';
 
@@ -29,6 +30,7 @@ export function describeFoundationObjects(): KubernetesObject[] {
       { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: readVerbs },
       { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
     ]),
+    ...describeMetricsAccess(),
     ...describeTraefikAccess('kube-system', 'shopyard-lab:traefik'),
     {
       apiVersion: 'storage.k8s.io/v1',
@@ -42,6 +44,7 @@ export function describeFoundationObjects(): KubernetesObject[] {
       volumeBindingMode: 'WaitForFirstConsumer',
     },
     ...describeDnsService(),
+    ...describeMetricsService(),
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: argocdNamespace } },
   ];
 }
@@ -90,22 +93,44 @@ export function describeTraefikAccess(namespace: string, role: string): Kubernet
   ];
 }
 
-/** CoreDNS runs outside the cluster: a Service without selector leads to it. */
+/** CoreDNS runs outside the cluster: a Service leads to it. */
 function describeDnsService(): KubernetesObject[] {
-  const name = 'kube-dns';
-  const namespace = 'kube-system';
+  return describeHostService(
+    { name: 'kube-dns', namespace: 'kube-system' },
+    ports.dns,
+    [
+      { name: 'dns', port: 53, protocol: 'UDP' },
+      { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+    ],
+    { clusterIP: network.dnsServiceAddress },
+  );
+}
+
+function describeMetricsService(): KubernetesObject[] {
+  return describeHostService(metricsService, ports.metricsServer, [
+    { name: 'https', port: 443, protocol: 'TCP' },
+  ]);
+}
+
+interface ServicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP';
+}
+
+/** A Service without selector, which leads to a process of the lab. */
+function describeHostService(
+  { name, namespace }: { readonly name: string; readonly namespace: string },
+  hostPort: number,
+  servicePorts: readonly ServicePort[],
+  spec: Readonly<Record<string, unknown>> = {},
+): KubernetesObject[] {
   return [
     {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name, namespace },
-      spec: {
-        clusterIP: network.dnsServiceAddress,
-        ports: [
-          { name: 'dns', port: 53, protocol: 'UDP', targetPort: ports.dns },
-          { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: ports.dns },
-        ],
-      },
+      spec: { ...spec, ports: servicePorts.map((port) => ({ ...port, targetPort: hostPort })) },
     },
     {
       apiVersion: 'discovery.k8s.io/v1',
@@ -116,13 +141,62 @@ function describeDnsService(): KubernetesObject[] {
         labels: { 'kubernetes.io/service-name': name },
       },
       addressType: 'IPv4',
-      ports: [
-        { name: 'dns', port: ports.dns, protocol: 'UDP' },
-        { name: 'dns-tcp', port: ports.dns, protocol: 'TCP' },
-      ],
+      ports: servicePorts.map((port) => ({ ...port, port: hostPort })),
       endpoints: [{ addresses: [network.address] }],
     },
   ];
+}
+
+/**
+ * What metrics-server reads, and what every server of an API that is not the API server's own
+ * needs: by what to know the API server, and whom to ask whether someone may. The kubelet asks
+ * nobody about rights here, so there is none for its figures.
+ */
+function describeMetricsAccess(): KubernetesObject[] {
+  const user = 'shopyard-lab:metrics-server';
+  const rbac = 'rbac.authorization.k8s.io';
+  return [
+    ...grant(user, [
+      { apiGroups: [''], resources: ['nodes', 'pods'], verbs: readVerbs },
+      {
+        apiGroups: ['authorization.k8s.io'],
+        resources: ['subjectaccessreviews'],
+        verbs: ['create'],
+      },
+    ]),
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name: user, namespace: 'kube-system' },
+      roleRef: { apiGroup: rbac, kind: 'Role', name: 'extension-apiserver-authentication-reader' },
+      subjects: [{ kind: 'User', name: user, apiGroup: rbac }],
+    },
+  ];
+}
+
+/** Name of the APIService of metrics-server. */
+export const metricsApiName = 'v1beta1.metrics.k8s.io';
+
+/**
+ * The API that metrics-server serves. Applied once it answers: discovery, and with it the deletion
+ * of namespaces, fails while an API that is named does not.
+ *
+ * @param authority the PEM text of the authority that signed metrics-server's certificate
+ */
+export function describeMetricsApi(authority: string): KubernetesObject {
+  return {
+    apiVersion: 'apiregistration.k8s.io/v1',
+    kind: 'APIService',
+    metadata: { name: metricsApiName },
+    spec: {
+      group: 'metrics.k8s.io',
+      version: 'v1beta1',
+      service: { ...metricsService, port: 443 },
+      caBundle: Buffer.from(authority).toString('base64'),
+      groupPriorityMinimum: 100,
+      versionPriority: 100,
+    },
+  };
 }
 
 interface Subject {

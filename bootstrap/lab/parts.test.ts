@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { layOut } from './layout.ts';
-import { selectArgocdManifests } from './objects.ts';
+import { describeFoundationObjects, selectArgocdManifests } from './objects.ts';
 import { describeStages, parseNameservers, renderCorefile } from './parts.ts';
 import { resolveLabPaths } from './paths.ts';
 import { readLabSettings } from './settings.ts';
@@ -66,6 +66,29 @@ test('the connection file has the settings that the control plane reads, all of 
     SHOPYARD_ARGOCD_WEBHOOK_SECRET: 's',
     SHOPYARD_ARGOCD_UI_URL: 'http://127.0.0.1:18080',
   });
+});
+
+test('a Service leads to each part that pods or the API server find by one', () => {
+  const listening = describeStages({ paths, layout, settings: readLabSettings({}) })
+    .flatMap((stage) => stage.parts)
+    .flatMap((part) => part.listens.map(({ host, port }) => [`${host}:${port}`, part.name]));
+  const partAt = new Map(listening.map(([address = '', name]) => [address, name]));
+  type Slice = {
+    readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+    readonly ports: readonly { readonly port: number }[];
+    readonly endpoints: readonly { readonly addresses: readonly string[] }[];
+  };
+  const slices = describeFoundationObjects().filter(
+    ({ kind }) => kind === 'EndpointSlice',
+  ) as unknown as Slice[];
+  const led = slices.map((slice) => [
+    slice.metadata.labels['kubernetes.io/service-name'],
+    partAt.get(`${slice.endpoints[0]?.addresses[0]}:${slice.ports[0]?.port}`),
+  ]);
+  expect(led).toEqual([
+    ['kube-dns', 'coredns'],
+    ['metrics-server', 'metrics-server'],
+  ]);
 });
 
 test("leaves out Argo CD's workloads and keeps the rest", () => {

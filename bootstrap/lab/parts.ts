@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programFolder } from './build.ts';
-import { apiServerUrl } from './certificates.ts';
+import { apiServerUrl, frontProxyName } from './certificates.ts';
 import { tryCommand } from './command.ts';
 import { argocdNamespace, network, nodeName, ports, type LabLayout } from './layout.ts';
 import { traefikArguments } from './objects.ts';
@@ -59,6 +59,7 @@ export function describeStages(context: LabContext): readonly Stage[] {
         describeKubelet(context),
         describeKubeProxy(context),
         describeCoreDns(context),
+        describeMetricsServer(context),
         describeKeeper(context),
         describeTraefik(context),
         describeRepoServer(context),
@@ -220,6 +221,16 @@ function describeApiServer({ paths, layout }: LabContext): Part {
       `--kubelet-client-key=${pki('apiserver-kubelet-client.key')}`,
       `--kubelet-certificate-authority=${pki('ca.crt')}`,
       '--kubelet-preferred-address-types=InternalIP',
+      // APIs that other programs serve: as whom it comes to them, and that it looks up itself where
+      // they are rather than leave that to kube-proxy.
+      `--requestheader-client-ca-file=${pki('front-proxy-ca.crt')}`,
+      `--requestheader-allowed-names=${frontProxyName}`,
+      '--requestheader-username-headers=X-Remote-User',
+      '--requestheader-group-headers=X-Remote-Group',
+      '--requestheader-extra-headers-prefix=X-Remote-Extra-',
+      `--proxy-client-cert-file=${pki(`${frontProxyName}.crt`)}`,
+      `--proxy-client-key-file=${pki(`${frontProxyName}.key`)}`,
+      '--enable-aggregator-routing',
       '--profiling=false',
     ],
     listens: [{ host: network.address, port: ports.apiServer }],
@@ -241,6 +252,8 @@ function describeControllerManager({ paths, layout }: LabContext): Part {
       `--secure-port=${ports.controllerManager}`,
       '--kube-api-qps=100',
       '--kube-api-burst=200',
+      // As soon as there are figures (metrics-server): a store with an autoscaler waits for its first.
+      '--horizontal-pod-autoscaler-sync-period=5s',
     ],
     listens: [{ host: loopback, port: ports.controllerManager }],
     isReady: () => answersOk(`https://127.0.0.1:${ports.controllerManager}/healthz`, selfSigned),
@@ -404,6 +417,35 @@ export function parseNameservers(resolvConf: string): string[] {
   return [...resolvConf.matchAll(/^nameserver\s+([0-9a-fA-F.:]+)\s*$/gm)].map(
     (match) => match[1] ?? '',
   );
+}
+
+function describeMetricsServer({ paths, layout }: LabContext): Part {
+  const kubeconfig = join(layout.kubeconfigs, 'metrics-server');
+  const pki = (name: string): string => join(layout.pki, name);
+  return {
+    name: 'metrics-server',
+    program: builtProgram(paths, 'metrics-server'),
+    args: [
+      `--kubeconfig=${kubeconfig}`,
+      `--authentication-kubeconfig=${kubeconfig}`,
+      `--authorization-kubeconfig=${kubeconfig}`,
+      `--bind-address=${network.address}`,
+      `--secure-port=${ports.metricsServer}`,
+      `--tls-cert-file=${pki('metrics-server.crt')}`,
+      `--tls-private-key-file=${pki('metrics-server.key')}`,
+      `--kubelet-certificate-authority=${pki('ca.crt')}`,
+      '--kubelet-preferred-address-types=InternalIP',
+      '--kubelet-use-node-status-port',
+      // The shortest it allows. Figures are a difference of two looks.
+      '--metric-resolution=10s',
+      '--kubelet-request-timeout=5s',
+      '--profiling=false',
+    ],
+    listens: [{ host: network.address, port: ports.metricsServer }],
+    // Not /readyz: that waits for figures of a pod, and a new lab has none.
+    isReady: async () =>
+      answersOk(`https://${network.address}:${ports.metricsServer}/livez`, adminTls(layout)),
+  };
 }
 
 function describeKeeper({ paths, layout }: LabContext): Part {

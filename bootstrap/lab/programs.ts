@@ -129,6 +129,15 @@ export const programs: readonly ProgramRecipe[] = [
     typicalMinutes: 5,
   },
   {
+    name: 'metrics-server',
+    version: versions.metricsServer,
+    module: 'sigs.k8s.io/metrics-server',
+    packages: ['sigs.k8s.io/metrics-server/cmd/metrics-server'],
+    way: 'install',
+    ldflags: `-s -w -X k8s.io/client-go/pkg/version.gitVersion=v${versions.metricsServer}`,
+    typicalMinutes: 3,
+  },
+  {
     name: 'helm4',
     version: versions.helm4,
     module: 'helm.sh/helm/v4',

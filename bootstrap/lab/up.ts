@@ -31,6 +31,8 @@ import { ensureInterface, unmountAll } from './network.ts';
 import {
   describeArgocdObjects,
   describeFoundationObjects,
+  describeMetricsApi,
+  metricsApiName,
   selectArgocdManifests,
 } from './objects.ts';
 import {
@@ -105,12 +107,14 @@ export async function bringUp(context: LabContext): Promise<void> {
   fresh.push(...(await startStage('api')));
   await applyFoundation(context, secrets);
   fresh.push(...(await startStage('cluster')));
+  await applyMetricsApi(context);
   // argocd-server makes the key without which the controller idles, so it comes first.
   fresh.push(...(await startStage('argocd-server')));
   await waitFor('Argo CD to make its server key', async () => hasServerKey(context));
   fresh.push(...(await startStage('argocd-controller')));
   await importing;
   await waitFor('the node to be Ready', async () => isNodeReady(context));
+  await waitFor('the API of metrics-server', async () => isMetricsApiAvailable(context));
   await writePrivateJson(layout.connection, describeConnection(layout, secrets));
   await applyRoot(context);
 
@@ -271,6 +275,17 @@ async function hasServerKey(context: LabContext): Promise<boolean> {
   const get = ['-n', argocdNamespace, 'get', 'secret', 'argocd-secret', path];
   const result = await tryKubectl(context, get);
   return result.status === 0 && result.stdout !== '';
+}
+
+async function applyMetricsApi(context: LabContext): Promise<void> {
+  const authority = await readFile(join(context.layout.pki, 'ca.crt'), 'utf8');
+  await applyObjects(context, [describeMetricsApi(authority)]);
+}
+
+async function isMetricsApiAvailable(context: LabContext): Promise<boolean> {
+  const path = '-o=jsonpath={.status.conditions[?(@.type=="Available")].status}';
+  const result = await tryKubectl(context, ['get', 'apiservice', metricsApiName, path]);
+  return result.stdout === 'True';
 }
 
 async function isNodeReady(context: LabContext): Promise<boolean> {
