@@ -91,7 +91,7 @@ describe.skipIf(found === undefined).each(charts)(
           const said = await runHelm(
             program ?? '',
             ['lint', chart.folder, '--strict', '--namespace', namespace],
-            withoutAutoscaler(values),
+            values,
           );
           expect(said).toContain('0 chart(s) failed');
         },
@@ -440,14 +440,6 @@ describe.skipIf(found === undefined).each(charts)(
     });
   },
 );
-
-/** Lint knows no cluster, so none with metrics-server. */
-function withoutAutoscaler(values: Values): Values {
-  const options = values['options'] as Values | undefined;
-  return options?.['autoscale'] === true
-    ? { ...values, options: { ...options, autoscale: false } }
-    : values;
-}
 
 function valueOf(manifest: Manifest | undefined, name: string): string | undefined {
   const template = manifest && podTemplateOf(manifest);

@@ -56,10 +56,7 @@ async function draw(chart: Chart): Promise<string> {
       readManifests(
         await runHelm(
           helm ?? '',
-          [
-            ...['template', 'abc123-shop', folder, '--namespace', 'store-abc123-shop'],
-            ...['--api-versions', 'metrics.k8s.io/v1beta1'],
-          ],
+          ['template', 'abc123-shop', folder, '--namespace', 'store-abc123-shop'],
           changed,
         ),
       ),

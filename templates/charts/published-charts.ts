@@ -59,19 +59,14 @@ export async function publishCharts(): Promise<{
   return { charts, remove: () => rm(into, { recursive: true }) };
 }
 
-/** What Helm makes of a chart, as text. The cluster has metrics-server unless told otherwise. */
+/** What Helm makes of a chart, as text. */
 export function renderText(
   helm: string,
   { folder }: PublishedChart,
   values: Values,
-  { into = namespace, hasMetrics = true } = {},
+  { into = namespace } = {},
 ): Promise<string> {
-  const cluster = hasMetrics ? ['--api-versions', 'metrics.k8s.io/v1beta1'] : [];
-  return runHelm(
-    helm,
-    ['template', 'abc123-shop', folder, '--namespace', into, ...cluster],
-    values,
-  );
+  return runHelm(helm, ['template', 'abc123-shop', folder, '--namespace', into], values);
 }
 
 export async function render(

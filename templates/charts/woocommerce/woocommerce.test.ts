@@ -2,7 +2,7 @@
  * What the WooCommerce chart makes of its own options and address; charts.test.ts has what every chart must hold to.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import { publishCharts, render, renderText, storeValues } from '../published-charts.ts';
+import { publishCharts, render, storeValues } from '../published-charts.ts';
 import {
   findHelm,
   podTemplateOf,
@@ -131,12 +131,5 @@ describe.skipIf(found === undefined)('chart woocommerce', () => {
         accessModes: ['ReadWriteOnce'],
       });
     }
-  });
-
-  test('a cluster without metrics-server refuses to autoscale, and says why', async () => {
-    const values = storeValues({ options: { autoscale: true } });
-    await expect(renderText(helm, chart, values, { hasMetrics: false })).rejects.toThrow(
-      'the option autoscale needs metrics-server',
-    );
   });
 });
