@@ -1,6 +1,7 @@
 /**
  * A WooCommerce store to its first order, in real pods: POST → ready → an order placed as a customer would, seen by the
- * platform and in the shop's own admin; pods made anew keep it; a backup brings it back. The tests are one story.
+ * platform and in the shop's own admin; pods made anew keep it; a backup brings it back. Its number of pods follows the
+ * load as metrics-server measures it. The tests are one story.
  *
  * Without the plugin in the image (archives/README.md) the store is a WordPress: the orders are skipped, and a post
  * stands in for one in the rest.
@@ -17,6 +18,20 @@ import { kubectl, listObjects, readSecret, runJob, visit } from './lab.ts';
 const story = Date.now().toString(36).slice(-4);
 const NO_PLUGIN =
   'WooCommerce is not in the image: it is built with the plugin when WOOCOMMERCE_ZIP names its archive';
+
+/** What metrics-server tells of pods. */
+const PodFigures = z.object({
+  items: z.array(
+    z.object({
+      containers: z.array(
+        z.object({
+          name: z.string(),
+          usage: z.object({ cpu: z.string(), memory: z.string().regex(/^[1-9]/) }),
+        }),
+      ),
+    }),
+  ),
+});
 
 let controlPlane: LabControlPlane;
 let store: Store;
@@ -96,7 +111,7 @@ test('a store from POST to ready', async () => {
   const created = await api.create({
     name: `woo-${story}`,
     type: 'woocommerce',
-    options: { currency: 'CHF', country: 'CH' },
+    options: { currency: 'CHF', country: 'CH', autoscale: true },
   });
   store = await api.waitFor(created.store.id, 'ready', ({ status }) => status === 'ready');
   host = new URL(store.url).host;
@@ -111,6 +126,38 @@ test('a store from POST to ready', async () => {
   );
   isShop = (await wordpress(`echo class_exists('WooCommerce') ? 'yes' : 'no';`)) === 'yes';
   if (!isShop) console.log(`SKIPPED, the order: ${NO_PLUGIN}`);
+});
+
+test('its autoscaler reads how much CPU its web pods use', async () => {
+  controlPlane.diagnoseOnFailure();
+  const inNamespace = ['-n', store.namespace];
+  const startedAt = Date.now();
+  await vi.waitFor(
+    async () => {
+      const [autoscaler] = await listObjects('horizontalpodautoscalers', ...inNamespace);
+      expect(autoscaler).toMatchObject({
+        status: {
+          conditions: expect.arrayContaining([
+            expect.objectContaining({ type: 'ScalingActive', status: 'True' }),
+          ]) as unknown,
+          currentMetrics: [
+            { resource: { name: 'cpu', current: { averageValue: expect.any(String) as unknown } } },
+          ],
+        },
+      });
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+  console.log(`figures ${((Date.now() - startedAt) / 1000).toFixed(1)} s after it was ready`);
+  const api = `/apis/metrics.k8s.io/v1beta1/namespaces/${store.namespace}/pods`;
+  const component = 'labelSelector=app.kubernetes.io%2Fcomponent%3Dweb';
+  const { items } = PodFigures.parse(
+    JSON.parse(await kubectl('get', '--raw', `${api}?${component}`)),
+  );
+  expect(items.map(({ containers }) => containers.map(({ name }) => name))).toContainEqual([
+    'wordpress',
+  ]);
+  console.log(await kubectl('top', 'pods', ...inNamespace));
 });
 
 test('its front page is the shop, and a sample product has a page and a picture', async (context) => {
