@@ -120,7 +120,10 @@ async function change(method: string, path: string, body?: object): Promise<void
 const isReady = ({ status, stage }: Store): boolean => status === 'ready' && stage === 'ready';
 
 type Pod = {
-  readonly metadata: { readonly uid: string };
+  readonly metadata: {
+    readonly uid: string;
+    readonly ownerReferences?: readonly { readonly kind: string }[];
+  };
   readonly status: {
     readonly phase: string;
     readonly containerStatuses?: readonly { readonly restartCount: number }[];
@@ -162,7 +165,11 @@ async function readTraces(): Promise<object> {
     applications.find((one) => one.metadata.name === name) ?? expect.fail(`no ${name}`);
   const { history, operationState } = status;
   const pods = await listObjects<Pod>('pods', '-n', store.namespace);
-  const running = pods.filter((pod) => pod.status.phase === 'Running');
+  // Those of Jobs come and go by the clock: WordPress' cron is one.
+  const running = pods.filter(
+    ({ metadata: { ownerReferences = [] }, status: { phase } }) =>
+      phase === 'Running' && !ownerReferences.some(({ kind }) => kind === 'Job'),
+  );
   return {
     ...{ uid: metadata.uid, spec, history, operationState },
     pods: running.map((pod) => [

@@ -18,7 +18,9 @@ import type { ForgeLog, ForgeServerOptions } from './server.ts';
 import type { PushNotice } from './types.ts';
 
 const SERVER = new URL('./server-process.ts', import.meta.url);
-const MAX_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 2_000;
+/** A process that lived this long had started well: after its end the next is not kept waiting. */
+const GOOD_RUN_MS = 10_000;
 /** Beyond the time the process itself gives running requests. */
 const STOP_PATIENCE_MS = 5_000;
 
@@ -125,7 +127,7 @@ export class EmbeddedServer {
       this.#child = null;
       if (this.#isStopping) return;
       this.#log.warn(`the forge ended by itself (${String(child.signalCode ?? child.exitCode)})`);
-      failures = Date.now() - startedAt > 60_000 ? 0 : failures + 1;
+      failures = Date.now() - startedAt > GOOD_RUN_MS ? 0 : failures + 1;
       child = await this.#launchAgain(failures);
     }
   }

@@ -36,7 +36,7 @@ const HOPELESS_PAUSE_MS = 10_000;
 /** How often one that stands by asks for the lease. */
 const STAND_BY_MS = 500;
 /** A run this long was a good one: the next failure starts with a short pause again. */
-const GOOD_RUN_MS = 30_000;
+const GOOD_RUN_MS = 10_000;
 
 export function startLoop(
   db: Db,
