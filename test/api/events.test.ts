@@ -1,6 +1,8 @@
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
 import { parseCursor, pruneEvents, readEvents, START } from '../../control-plane/src/db/events.ts';
+import type { Tx } from '../../control-plane/src/db/open.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { openStream, type EventStream } from './event-stream.ts';
 import { BOOTSTRAP, startApi, type Api } from './support.ts';
@@ -152,6 +154,23 @@ describe('resuming (reliability 12)', () => {
     const third = await join(BOOTSTRAP, second.events[0]?.id);
     await until(() => namesOf(third).length === 1);
     expect(third.events.map((event) => event.type)).toEqual(['hello', 'store']);
+  });
+
+  test('from before the first event of all, though the later transaction told first', async () => {
+    const first = await join();
+    await until(() => first.events.length === 1);
+    const tell = (tx: Tx, type: string) =>
+      tx.insertInto('events').values({ tenantId: 'platform', type, body: '{}' }).execute();
+    await api.db.transaction().execute(async (earlier) => {
+      await sql`select pg_current_xact_id()`.execute(earlier);
+      await api.db.transaction().execute((later) => tell(later, 'second'));
+      await tell(earlier, 'first');
+    });
+    const ids = await api.db.selectFrom('events').select('id').orderBy('xid').execute();
+    expect(ids.map(({ id }) => id)).toEqual([2, 1]);
+    const second = await join(BOOTSTRAP, first.events[0]?.id);
+    await until(() => second.events.length === 3);
+    expect(second.events.map((event) => event.type)).toEqual(['hello', 'first', 'second']);
   });
 
   test.each(['nonsense', '999999999999-1', '-1', '1-1; drop table events'])(

@@ -98,12 +98,14 @@ export async function findTail(db: Db): Promise<Cursor> {
 
 /**
  * Whether everything after the cursor is still there: something at or before it is, or nothing was
- * ever removed.
+ * ever removed. The first event of all need not be the oldest: a transaction that began later may have
+ * told earlier.
  */
 export async function isWithinReach(db: Db, cursor: Cursor): Promise<boolean> {
   const { rows } = await sql<{ reach: boolean }>`
     select coalesce(
-      (select id = 1 or (xid, id) <= (${String(cursor.xid)}::xid8, ${String(cursor.id)}::bigint)
+      (select (xid, id) <= (${String(cursor.xid)}::xid8, ${String(cursor.id)}::bigint)
+         or exists (select from events where id = 1)
        from events order by events.xid, events.id limit 1),
       true) as reach
   `.execute(db);
