@@ -166,7 +166,12 @@ export type Accepted = z.infer<typeof Accepted>;
 export const StoreQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
-  status: z.enum(STORE_STATUSES).optional(),
+  status: z
+    .enum([...STORE_STATUSES, 'disconnected'])
+    .optional()
+    .describe(
+      'Stores of connected clusters in this status; `disconnected` finds those of the others, `deleted` the deleted ones of any',
+    ),
   type: Word.optional(),
   q: z
     .string()
@@ -923,6 +928,10 @@ const Count = z.number().int();
 /** Stores by status; a few seconds old at most. */
 export const StoreCounts = z.record(z.enum(COUNTED), Count);
 export type StoreCounts = z.infer<typeof StoreCounts>;
+
+/** Stores by status; those of clusters that are not connected any more apart, whatever theirs is. */
+export const StoreTally = z.record(z.enum([...COUNTED, 'disconnected']), Count);
+export type StoreTally = z.infer<typeof StoreTally>;
 
 export const AuditQuery = z.strictObject({
   limit: PageSize,

@@ -5,8 +5,8 @@ import {
   Health,
   PlatformHealth,
   StoreAnswer,
-  StoreCounts,
   StoreList,
+  StoreTally,
 } from '../../control-plane/src/contract.ts';
 import type { StoreStatus } from '../../control-plane/src/domain/store.ts';
 import { PlatformError } from '../../control-plane/src/errors.ts';
@@ -59,8 +59,8 @@ async function addStore(
   return spec.id;
 }
 
-const counts = async (token: string): Promise<StoreCounts> =>
-  StoreCounts.parse((await api.request('GET', '/api/counts', { token })).body);
+const counts = async (token: string): Promise<StoreTally> =>
+  StoreTally.parse((await api.request('GET', '/api/counts', { token })).body);
 
 test('counts are of one’s own stores, or of all; deleted ones are none', async () => {
   expect(Object.values(await counts(mine)).every((count) => count === 0)).toBe(true);
@@ -78,6 +78,7 @@ test('counts are of one’s own stores, or of all; deleted ones are none', async
     rejected: 0,
     suspended: 0,
     deleting: 0,
+    disconnected: 0,
   });
   expect(await counts(operator)).toMatchObject({ ready: 2, failed: 1, degraded: 1 });
 });
@@ -165,6 +166,16 @@ test('a store of a cluster that is not connected any more says so, and is not ch
   const path = `/api/stores/${id}`;
   const { store } = StoreAnswer.parse((await api.request('GET', path, { token: mine })).body);
   expect(store).toMatchObject({ status: 'ready', disconnected: true });
+  api.advance(3000);
+  expect(await counts(mine)).toMatchObject({ ready: 3, failed: 1, disconnected: 2 });
+  const find = async (status: string): Promise<string[]> => {
+    const { body } = await api.request('GET', `/api/stores?status=${status}`, { token: mine });
+    return StoreList.parse(body).stores.map(({ name }) => name);
+  };
+  expect(await find('disconnected')).toHaveLength(2);
+  expect(await find('disconnected')).toContain('left');
+  expect(await find('ready')).toHaveLength(3);
+  expect(await find('ready')).not.toContain('left');
   const { stores } = StoreList.parse((await api.request('GET', '/api/stores?limit=200')).body);
   expect(new Set(stores.map(({ cluster, disconnected }) => `${cluster} ${disconnected}`))).toEqual(
     new Set(['lab false', 'away true', 'practice true']),

@@ -29,7 +29,8 @@ function selectStores(db: Db, scope: Scope) {
 export type StorePageQuery = {
   readonly limit: number;
   readonly cursor?: string | undefined;
-  readonly status?: StoreStatus | undefined;
+  /** Of connected clusters; `disconnected` are those of the others, `deleted` of any. */
+  readonly status?: StoreStatus | 'disconnected' | undefined;
   readonly type?: string | undefined;
   /** Part of the name or the host. */
   readonly q?: string | undefined;
@@ -43,17 +44,27 @@ export type StorePage =
 
 /**
  * One page, newest first. The cursor names the last store of the page before; rows are never
- * removed, so it always has a place. Deleted stores are shown only when asked for.
+ * removed, so it always has a place. Deleted stores are shown only when asked for. `connected`
+ * are the names of the connected clusters, one at least.
  */
-export async function listStores(db: Db, scope: Scope, query: StorePageQuery): Promise<StorePage> {
+export async function listStores(
+  db: Db,
+  scope: Scope,
+  query: StorePageQuery,
+  connected: readonly string[],
+): Promise<StorePage> {
   let select = selectStores(db, scope)
     .orderBy('s.createdAt', 'desc')
     .orderBy('s.id', 'desc')
     .limit(query.limit + 1);
+  const { status } = query;
   select =
-    query.status === undefined
+    status === undefined || status === 'disconnected'
       ? select.where('s.status', '<>', 'deleted')
-      : select.where('s.status', '=', query.status);
+      : select.where('s.status', '=', status);
+  if (status === 'disconnected') select = select.where('s.cluster', 'not in', connected);
+  else if (status !== undefined && status !== 'deleted')
+    select = select.where('s.cluster', 'in', connected);
   if (query.type !== undefined) select = select.where('s.type', '=', query.type);
   if (query.tenant !== undefined) select = select.where('t.slug', '=', query.tenant);
   if (query.q !== undefined && query.q !== '') {

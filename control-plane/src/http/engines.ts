@@ -1,5 +1,5 @@
 /** What can be chosen for a new store, and how many stores there are. */
-import { EngineList, StoreCounts } from '../contract.ts';
+import { EngineList, StoreTally, type StoreCounts } from '../contract.ts';
 import { startCounts, type StoreCounter } from '../db/counts.ts';
 import type { Cluster } from '../domain/cluster.ts';
 import type { EngineCard } from '../domain/engine.ts';
@@ -45,13 +45,15 @@ export function engineRoutes(options: {
       path: '/api/counts',
       policy: 'reader',
       summary: 'How many stores there are, by status; a few seconds old at most',
-      answers: { 200: StoreCounts },
+      answers: { 200: StoreTally },
       handle: async ({ principal }) => {
-        const sum = startCounts();
-        for (const counts of (await counter.count(scopeOf(principal))).values())
+        const sum = { ...startCounts(), disconnected: 0 };
+        for (const [cluster, counts] of await counter.count(scopeOf(principal))) {
+          const isConnected = clusters.some(({ name }) => name === cluster);
           for (const [status, count] of Object.entries(counts))
-            sum[status as keyof typeof sum] += count;
-        return { status: 200, body: sum satisfies StoreCounts };
+            sum[isConnected ? (status as keyof StoreCounts) : 'disconnected'] += count;
+        }
+        return { status: 200, body: sum satisfies StoreTally };
       },
     }),
   ];

@@ -70,7 +70,7 @@ const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
   AdminLogin: contract.AdminLogin,
   OrderSummary: contract.OrderSummary,
   TestOrder: contract.TestOrder,
-  StoreCounts: contract.StoreCounts,
+  StoreTally: contract.StoreTally,
   AuditEntry: contract.AuditEntry,
   AuditList: contract.AuditList,
   Fleet: contract.Fleet,

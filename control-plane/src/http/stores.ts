@@ -86,7 +86,8 @@ export function storeRoutes(options: StoreRouteOptions): Route[] {
       handle: async ({ principal, query }) => {
         if (query.tenant !== undefined && principal.role !== 'operator')
           throw invalidRequest([{ field: 'tenant', message: 'Only operators name a tenant.' }]);
-        const page = await listStores(db, scopeOf(principal), query);
+        const connected = offer.clusters.map(({ name }) => name);
+        const page = await listStores(db, scopeOf(principal), query, connected);
         if (page.kind === 'bad-cursor')
           throw invalidRequest([{ field: 'cursor', message: 'This is not a cursor of ours.' }]);
         return {

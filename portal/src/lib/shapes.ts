@@ -48,6 +48,7 @@ export type {
   StoreList,
   StoreLog,
   StoreNameAnswer,
+  StoreTally,
   StorePods,
   StoreResources,
   Tenant,

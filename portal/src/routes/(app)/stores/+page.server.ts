@@ -1,6 +1,6 @@
 import { askApi, readApi } from '#lib/api.ts';
 import { LIVE } from '#lib/live-key.ts';
-import type { StoreCounts, EngineList, StoreList } from '#lib/shapes.ts';
+import type { EngineList, StoreList, StoreTally } from '#lib/shapes.ts';
 import type { PageServerLoad } from './$types';
 
 /** The filters that the API knows; everything else in the address is left alone. */
@@ -15,7 +15,7 @@ export const load: PageServerLoad = async ({ fetch, url, depends }) => {
   }
   const [list, counts, engines] = await Promise.all([
     readApi<StoreList>(fetch, `/api/stores?${query.toString()}`, url),
-    askApi<StoreCounts>(fetch, '/api/counts'),
+    askApi<StoreTally>(fetch, '/api/counts'),
     askApi<EngineList>(fetch, '/api/engines'),
   ]);
   return {
