@@ -42,6 +42,11 @@ export const Environment = z.object({
     .regex(/^postgres(ql)?:\/\//, 'an address such as postgres://user:password@host/database')
     .optional()
     .describe('Postgres to use; without it an embedded one runs in the data folder'),
+  SHOPYARD_DATABASE_CONNECTIONS: whole
+    .min(4)
+    .max(100)
+    .default(10)
+    .describe('To Postgres, held by this process at most; its max_connections is for all of them'),
   SHOPYARD_DATA_DIR: z
     .string()
     .min(1)

@@ -14,7 +14,7 @@ import { builtProgram } from '../../bootstrap/lab/parts.ts';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
 import { readClusterFile } from '../../control-plane/src/cluster-file.ts';
 import { readClusterList } from '../../control-plane/src/clusters.ts';
-import { readConfig } from '../../control-plane/src/config.ts';
+import { Environment, readConfig } from '../../control-plane/src/config.ts';
 import { APP_ROLE } from '../../control-plane/src/db/roles.ts';
 import { TOP } from '../../control-plane/src/templates.ts';
 import { findHelm, readManifests, runHelm } from '../../templates/charts/render-chart.ts';
@@ -40,6 +40,21 @@ const Values = z.looseObject({
   secretFiles: z.string(),
   clusters: z.tuple([z.looseObject({ webhook: z.looseObject({ secretFile: z.string() }) })]),
 });
+
+const Database = z.object({
+  spec: z.looseObject({
+    postgresql: z.object({ parameters: z.object({ max_connections: z.coerce.number() }) }),
+    bootstrap: z.object({
+      initdb: z.looseObject({ owner: z.string(), postInitSQL: z.array(z.string()) }),
+    }),
+  }),
+});
+
+const Role = z.looseObject({
+  replicas: z.number().optional(),
+  autoscale: z.object({ max: z.number() }).nullish(),
+});
+const Roles = z.looseObject({ roles: z.record(z.string(), Role) });
 
 const commands = blocksOf('first-server.md')
   .filter(({ language }) => language === 'sh')
@@ -150,19 +165,28 @@ describe('the first server', () => {
     );
     expect(commands).toContain(`--version ${find(/targetRevision: (\S+)/)} `);
     expect(commands).toContain(`--namespace ${find(/destination:\n.*\n {4}namespace: (\S+)/)} `);
-    const { owner, postInitSQL } = z
-      .object({
-        spec: z.looseObject({
-          bootstrap: z.object({
-            initdb: z.looseObject({ owner: z.string(), postInitSQL: z.array(z.string()) }),
-          }),
-        }),
-      })
-      .parse(parse(findFile('first-server.md', 'database.yaml'))).spec.bootstrap.initdb;
+    const { owner, postInitSQL } = Database.parse(
+      parse(findFile('first-server.md', 'database.yaml')),
+    ).spec.bootstrap.initdb;
     expect(postInitSQL).toEqual([
       `create role ${APP_ROLE} nologin`,
       `grant ${APP_ROLE} to ${owner}`,
     ]);
+  });
+
+  test('its Postgres lets in every pod of a scaled and updated control plane', () => {
+    const defaults = Roles.parse(parse(read(`${CHART}/values.yaml`))).roles;
+    const scaled = Roles.parse(parse(read(`${CHART}/values-production.yaml`))).roles;
+    const counts = ['api', 'writer', 'observer'].map(
+      (role) => (scaled[role]?.autoscale?.max ?? defaults[role]?.replicas ?? Number.NaN) + 1,
+    );
+    const each = Environment.shape.SHOPYARD_DATABASE_CONNECTIONS.parse(undefined);
+    const pods = counts.reduce((sum, count) => sum + count);
+    const { parameters } = Database.parse(parse(findFile('first-server.md', 'database.yaml'))).spec
+      .postgresql;
+    // Postgres keeps three for its administrators; a start migrates by two of its own.
+    expect(parameters.max_connections).toBeGreaterThanOrEqual(pods * each + 5);
+    expect(read(`${CHART}/README.md`)).toContain(`${parameters.max_connections} for`);
   });
 });
 

@@ -174,7 +174,7 @@ async function openOrStartDatabase(config: Config, cleanup: AsyncDisposableStack
     url = server.url;
   }
   await migrate(url);
-  const db = openDatabase(url);
+  const db = openDatabase(url, { poolSize: config.SHOPYARD_DATABASE_CONNECTIONS });
   cleanup.defer(() => db.destroy());
   return db;
 }
