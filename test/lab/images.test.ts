@@ -1,12 +1,14 @@
 /**
  * `npm run images -- --push` against a real registry (Debian's), with the lab's builder and what the
- * lab has of base images: pushed by digest, left alone when it is there, never replaced.
+ * lab has of base images: pushed by digest, left alone when it is there, never replaced; listed where
+ * syft is installed.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
@@ -16,6 +18,9 @@ import { findFreePort } from '../support/free-port.ts';
 
 const programs = await findPrograms('docker-registry', ['docker-registry']);
 const IMAGE = 'shops/redis';
+const hasSyft = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .some((one) => existsSync(join(one, 'syft')));
 
 let folder: string;
 let registry: ChildProcess | null = null;
@@ -68,11 +73,16 @@ async function buildah(...args: string[]): Promise<string> {
 
 async function push(): Promise<string> {
   const main = join(TOP, 'bootstrap/images/main.ts');
-  const args = [main, '--push', `${address}/shops`, '--only', 'redis', '--no-bill'];
+  const args = [main, '--push', `${address}/shops`, '--only', 'redis'];
+  if (!hasSyft) args.push('--no-bill');
   const { stdout } = await promisify(execFile)(process.execPath, [...args, '--with', 'buildah'], {
     env,
   });
   return stdout;
+}
+
+async function readJson(file: string): Promise<unknown> {
+  return JSON.parse(await readFile(file, 'utf8')) as unknown;
 }
 
 async function askDigest(): Promise<string | null> {
@@ -89,10 +99,19 @@ test('an image is pushed once, and named by the digest that the registry has', a
   const digest = await askDigest();
   expect(digest).toMatch(/^sha256:/);
   expect(first).toContain(`${address}/${IMAGE}:1.0.0@${digest ?? ''}`);
-  const file = join(TOP, '.artefacts/images/pushed.json');
-  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual([
-    { image: `${address}/${IMAGE}:1.0.0`, digest, bill: null },
+  const folder = join(TOP, '.artefacts/images');
+  const bill = hasSyft ? join(folder, 'redis-1.0.0.cdx.json') : null;
+  expect(await readJson(join(folder, 'pushed.json'))).toEqual([
+    { image: `${address}/${IMAGE}:1.0.0`, digest, bill },
   ]);
+  if (bill !== null)
+    expect(await readJson(bill)).toMatchObject({
+      bomFormat: 'CycloneDX',
+      metadata: { component: { version: digest } },
+      components: expect.arrayContaining([
+        expect.objectContaining({ type: 'library', name: 'redis-server' }),
+      ]) as unknown,
+    });
 
   expect(await push()).toContain('is there already, made from the same sources');
   expect(await askDigest()).toBe(digest);
