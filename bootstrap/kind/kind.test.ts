@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { TOP } from '../../control-plane/src/templates.ts';
+import { traefikCrdsPath } from '../lab/programs.ts';
 import { versions } from '../lab/versions.ts';
 import { layOutKind } from './layout.ts';
 import { chooseForgeAddress, planImages } from './plan.ts';
@@ -51,6 +52,7 @@ test('versions are the lab’s', async () => {
   const printed = await showUp('/no/such/kind', {});
   expect(printed).toContain(`/argo-cd/v${versions.argocd}/manifests/install.yaml`);
   expect(printed).toContain(`traefik:v${versions.traefik}`);
+  expect(printed).toContain(`/traefik/traefik/v${versions.traefik}/${traefikCrdsPath}`);
 });
 
 test.each([
@@ -116,6 +118,7 @@ test('an archive that was given is put into a copy of the image’s folder', () 
 describe('with stand-ins for Docker, Kind and curl', () => {
   const manifest = 'what upstream publishes';
   const checksum = createHash('sha256').update(manifest).digest('hex');
+  const checksums = { argocdInstallSha256: checksum, traefikCrdsSha256: checksum };
   let root: string;
   let calls: () => string[];
   let input: () => string;
@@ -147,7 +150,11 @@ esac`,
   'delete cluster') rm -f '${bin}/made' ;;
 esac`,
     );
-    record('curl', `printf '%s' '${manifest}' >'${root}/argocd-install.yaml'`);
+    record(
+      'curl',
+      `while [ "$1" != -o ]; do shift; done
+printf '%s' '${manifest}' >"$2"`,
+    );
     mkdirSync(root, { recursive: true });
     vi.stubEnv('PATH', `${bin}:${process.env.PATH ?? ''}`);
     vi.spyOn(console, 'log').mockReturnValue();
@@ -161,10 +168,10 @@ esac`,
   });
 
   test('it comes up, twice, with one cluster made and the same passwords', async () => {
-    await bringUp(root, {}, checksum);
+    await bringUp(root, {}, checksums);
     const first = calls();
     const connection = readFileSync(join(root, 'connection.json'), 'utf8');
-    await bringUp(root, {}, checksum);
+    await bringUp(root, {}, checksums);
     const second = calls().slice(first.length);
     expect(first.filter((call) => call.startsWith('kind create cluster'))).toHaveLength(1);
     const expected = first.map((call) =>
@@ -196,16 +203,20 @@ esac`,
       expect(calls().join('\n')).not.toContain(form);
   });
 
-  test('another manifest of Argo CD than was meant is not applied', async () => {
-    await expect(bringUp(root, {})).rejects.toThrow(
-      `argocd-install.yaml is not the file that was meant: its SHA-256 is ${checksum}`,
+  test.each([
+    ['Argo CD’s manifest', 'argocd-install.yaml', 'argocdInstallSha256'],
+    ['Traefik’s CRDs', 'traefik-crds.yaml', 'traefikCrdsSha256'],
+  ] as const)('another file than %s is not applied', async (_, file, key) => {
+    const meant = { ...checksums, [key]: versions[key] };
+    await expect(bringUp(root, {}, meant)).rejects.toThrow(
+      `${file} is not the file that was meant: its SHA-256 is ${checksum}`,
     );
-    expect(input()).not.toContain(manifest);
+    expect(calls().at(-1)).toMatch(/^curl /);
     expect(existsSync(join(root, 'connection.json'))).toBe(false);
   });
 
   test('it goes down, also when there is nothing', async () => {
-    await bringUp(root, {}, checksum);
+    await bringUp(root, {}, checksums);
     await bringDown(root);
     expect(readdirSync(root)).toEqual([]);
     await bringDown(root);

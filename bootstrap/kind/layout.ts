@@ -17,6 +17,7 @@ export interface KindLayout {
   /** Build contexts of images that were given archives. */
   readonly contexts: string;
   readonly argocdManifest: string;
+  readonly traefikCrds: string;
 }
 
 /** Where each thing lies in Kind's folder. */
@@ -29,5 +30,6 @@ export function layOutKind(root: string): KindLayout {
     observerKubeconfig: join(root, 'observer.kubeconfig'),
     contexts: join(root, 'contexts'),
     argocdManifest: join(root, 'argocd-install.yaml'),
+    traefikCrds: join(root, 'traefik-crds.yaml'),
   };
 }

@@ -89,8 +89,11 @@ export function describeTraefik(): KubernetesObject[] {
                   readOnlyRootFilesystem: true,
                   capabilities: { drop: ['ALL'] },
                 },
+                // Bodies over a megabyte, while a Middleware compares them with its limit.
+                volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
               },
             ],
+            volumes: [{ name: 'tmp', emptyDir: {} }],
           },
         },
       },

@@ -15,6 +15,7 @@ import {
   type ArgocdAccess,
 } from '../lab/objects.ts';
 import type { LabSettings } from '../lab/settings.ts';
+import { traefikCrdsPath } from '../lab/programs.ts';
 import { versions } from '../lab/versions.ts';
 import { run, type Command, type Step } from '../steps.ts';
 import { clusterName, nodeContainer, type KindLayout } from './layout.ts';
@@ -26,8 +27,11 @@ export function kubectl(...args: string[]): Command {
   return run('docker', 'exec', '--interactive', nodeContainer, 'kubectl', admin, ...args);
 }
 
-const apply = (manager: string): Command =>
-  kubectl('apply', '--server-side', '--force-conflicts', `--field-manager=${manager}`, '-f', '-');
+const apply = (manager: string, ...options: readonly string[]): Command =>
+  kubectl(
+    ...[...options, 'apply', '--server-side', '--force-conflicts'],
+    ...[`--field-manager=${manager}`, '-f', '-'],
+  );
 
 function applyObjects(objects: readonly KubernetesObject[]): Command {
   const input = objects.map((object) => stringify(object)).join('---\n');
@@ -107,10 +111,38 @@ export interface PartsInput {
   readonly observerAccess: string;
   /** The cluster's root.yaml. */
   readonly root: string;
+  readonly checksums: Checksums;
+}
+
+/** SHA-256 of what is downloaded. */
+export interface Checksums {
   readonly argocdInstallSha256: string;
+  readonly traefikCrdsSha256: string;
 }
 
 export const argocdManifestUrl = `https://raw.githubusercontent.com/argoproj/argo-cd/v${versions.argocd}/manifests/install.yaml`;
+const traefikCrdsUrl = `https://raw.githubusercontent.com/traefik/traefik/v${versions.traefik}/${traefikCrdsPath}`;
+
+/** Downloads a manifest and applies it when it is the file that was meant. */
+function applyDownload(
+  url: string,
+  { file, sha256 }: { readonly file: string; readonly sha256: string },
+  manager: string,
+  ...options: readonly string[]
+): Command[] {
+  return [
+    run('curl', '-fsSL', '--retry', '3', '-o', file, url),
+    { ...apply(manager, ...options), input: { file, sha256 } },
+  ];
+}
+
+const established = (...crds: string[]): Command =>
+  kubectl(
+    'wait',
+    '--for=condition=Established',
+    '--timeout=2m',
+    ...crds.map((crd) => `crd/${crd}`),
+  );
 
 /** Everything in the cluster. Argo CD's settings come before its pods, which read them once. */
 export function planParts(input: PartsInput): Step[] {
@@ -133,7 +165,18 @@ export function planParts(input: PartsInput): Step[] {
         ),
       ],
     },
-    { title: 'Traefik', commands: [applyObjects(describeTraefik())] },
+    {
+      title: `Traefik ${versions.traefik}`,
+      commands: [
+        ...applyDownload(
+          traefikCrdsUrl,
+          { file: input.layout.traefikCrds, sha256: input.checksums.traefikCrdsSha256 },
+          'traefik-manifest',
+        ),
+        established('middlewares.traefik.io'),
+        applyObjects(describeTraefik()),
+      ],
+    },
     {
       title: `Argo CD ${versions.argocd}`,
       commands: [
@@ -142,18 +185,13 @@ export function planParts(input: PartsInput): Step[] {
           ...applyObjects(describeArgocdObjects(input.access)),
           hidden: `Secrets shopyard-repository (reads ${input.access.repositoryUrl}) and argocd-secret (the webhook's)`,
         },
-        run('curl', '-fsSL', '--retry', '3', '-o', input.layout.argocdManifest, argocdManifestUrl),
-        {
-          ...kubectl(
-            ...[`--namespace=${argocdNamespace}`, 'apply', '--server-side', '--force-conflicts'],
-            ...['--field-manager=argocd-manifest', '-f', '-'],
-          ),
-          input: { file: input.layout.argocdManifest, sha256: input.argocdInstallSha256 },
-        },
-        kubectl(
-          ...['wait', '--for=condition=Established', '--timeout=2m'],
-          ...['crd/applications.argoproj.io', 'crd/appprojects.argoproj.io'],
+        ...applyDownload(
+          argocdManifestUrl,
+          { file: input.layout.argocdManifest, sha256: input.checksums.argocdInstallSha256 },
+          'argocd-manifest',
+          `--namespace=${argocdNamespace}`,
         ),
+        established('applications.argoproj.io', 'appprojects.argoproj.io'),
       ],
     },
     {

@@ -34,6 +34,7 @@ import {
   planImages,
   planParts,
   questions,
+  type Checksums,
   type ForgeAddress,
 } from './plan.ts';
 
@@ -74,7 +75,7 @@ export function showDown(root: string): string {
 export async function bringUp(
   root: string,
   env: NodeJS.ProcessEnv,
-  argocdInstallSha256?: string,
+  checksums?: Checksums,
 ): Promise<void> {
   const started = performance.now();
   await requireTools();
@@ -90,7 +91,7 @@ export async function bringUp(
       'Docker’s network “kind” has no IPv4 gateway, by which pods would find this machine: npm run kind:down, docker network rm kind, then again.',
     );
   }
-  const parts = await describeParts(layout, images, env, forge, secrets, argocdInstallSha256);
+  const parts = await describeParts(layout, images, env, forge, secrets, checksums);
   for (const step of parts) await carryOut(step);
   await writeObserverKubeconfig(layout);
   await writePrivateJson(layout.connection, {
@@ -177,14 +178,14 @@ async function describeParts(
   env: NodeJS.ProcessEnv,
   forge: ForgeAddress,
   secrets: LabSecrets,
-  argocdInstallSha256: string = versions.argocdInstallSha256,
+  checksums: Checksums = versions,
 ): Promise<Step[]> {
   const { sources } = await loadTemplates();
   const repositoryUrl = nameRepository(forge);
   return planParts({
     layout,
     images,
-    argocdInstallSha256,
+    checksums,
     settings: readLabSettings(env),
     access: {
       repositoryUrl,

@@ -30,6 +30,7 @@ export const network = {
 export const ports = {
   /** What people and the control plane use. */
   ingress: 8088,
+  ingressTls: 18443,
   forge: 8081,
   argocdServer: 18080,
   /** On the lab's own address. */

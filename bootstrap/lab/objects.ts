@@ -59,10 +59,27 @@ export const traefikArguments = [
   '--providers.kubernetesingress.ingressendpoint.hostname=localhost',
   // As Traefik's own chart has it: a shop without pods answers 503, not 404.
   '--providers.kubernetesingress.allowemptyservices=true',
+  // Its own kinds, such as the Middlewares of the add-on. An Ingress may name one of any namespace;
+  // `allowcrossnamespace` is about IngressRoutes, which nobody has here.
+  '--providers.kubernetescrd=true',
   '--log.level=WARN',
 ] as const;
 
-/** What Traefik needs to follow Ingresses: its account, its rights, and the IngressClass. */
+/** Traefik's own kinds. It knows none of their objects before it has listed every kind. */
+const traefikKinds = [
+  'ingressroutes',
+  'ingressroutetcps',
+  'ingressrouteudps',
+  'middlewares',
+  'middlewaretcps',
+  'serverstransports',
+  'serverstransporttcps',
+  'tlsoptions',
+  'tlsstores',
+  'traefikservices',
+];
+
+/** What Traefik needs to follow Ingresses and its own kinds: its account, its rights, and the IngressClass. */
 export function describeTraefikAccess(namespace: string, role: string): KubernetesObject[] {
   return [
     {
@@ -73,8 +90,13 @@ export function describeTraefikAccess(namespace: string, role: string): Kubernet
     ...grant(
       role,
       [
-        { apiGroups: [''], resources: ['services', 'secrets', 'nodes'], verbs: readVerbs },
+        {
+          apiGroups: [''],
+          resources: ['services', 'secrets', 'configmaps', 'nodes'],
+          verbs: readVerbs,
+        },
         { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: readVerbs },
+        { apiGroups: ['traefik.io'], resources: traefikKinds, verbs: readVerbs },
         {
           apiGroups: ['networking.k8s.io'],
           resources: ['ingresses', 'ingressclasses'],

@@ -459,7 +459,7 @@ function describeKeeper({ paths, layout }: LabContext): Part {
   };
 }
 
-/** File with the token by which Traefik reads Ingresses. */
+/** File with the token by which Traefik reads Ingresses and its own kinds. */
 export function traefikTokenPath(layout: LabLayout): string {
   return join(layout.config, 'traefik.token');
 }
@@ -471,13 +471,19 @@ function describeTraefik({ paths, layout }: LabContext): Part {
     args: [
       ...traefikArguments,
       `--entrypoints.web.address=127.0.0.1:${ports.ingress}`,
+      // With a certificate that Traefik makes for itself.
+      `--entrypoints.websecure.address=127.0.0.1:${ports.ingressTls}`,
+      '--entrypoints.websecure.http.tls=true',
       `--entrypoints.ping.address=127.0.0.1:${ports.traefikPing}`,
-      `--providers.kubernetesingress.endpoint=${apiServerUrl}`,
-      `--providers.kubernetesingress.token=${traefikTokenPath(layout)}`,
-      `--providers.kubernetesingress.certauthfilepath=${join(layout.pki, 'ca.crt')}`,
+      ...['kubernetesingress', 'kubernetescrd'].flatMap((provider) => [
+        `--providers.${provider}.endpoint=${apiServerUrl}`,
+        `--providers.${provider}.token=${traefikTokenPath(layout)}`,
+        `--providers.${provider}.certauthfilepath=${join(layout.pki, 'ca.crt')}`,
+      ]),
     ],
     listens: [
       { host: loopback, port: ports.ingress },
+      { host: loopback, port: ports.ingressTls },
       { host: loopback, port: ports.traefikPing },
     ],
     isReady: () => answersOk(`http://127.0.0.1:${ports.traefikPing}/ping`),

@@ -42,6 +42,10 @@ export interface ProgramRecipe {
 const kubernetesVersion = 'k8s.io/component-base/version';
 const [kubernetesMajor = '', kubernetesMinor = ''] = versions.kubernetes.split('.');
 
+/** The CustomResourceDefinitions of Traefik's own kinds, in its module and in its repository. */
+export const traefikCrdsPath =
+  'docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml';
+
 /** In the order they are built: the ones that others wait for come first. */
 export const programs: readonly ProgramRecipe[] = [
   {
@@ -126,6 +130,7 @@ export const programs: readonly ProgramRecipe[] = [
     goLine: '1.25',
     directives: 'repeat',
     ldflags: '-s -w',
+    files: [{ from: traefikCrdsPath, executable: false }],
     typicalMinutes: 5,
   },
   {

@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { renderRootManifest } from '../../control-plane/src/render/cluster.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
@@ -61,6 +61,7 @@ import {
   startProcess,
   stopPart,
 } from './processes.ts';
+import { traefikCrdsPath } from './programs.ts';
 import { formatDuration } from './progress.ts';
 import { showStatus } from './status.ts';
 
@@ -228,6 +229,8 @@ async function applyFoundation(context: LabContext, secrets: LabSecrets): Promis
   await applyObjects(context, describeFoundationObjects());
   const manifests = await readFile(builtProgram(paths, 'argocd', 'core-install.yaml'), 'utf8');
   await applyManifests(context, selectArgocdManifests(manifests), argocdNamespace);
+  const crds = builtProgram(paths, 'traefik', basename(traefikCrdsPath));
+  await applyManifests(context, await readFile(crds, 'utf8'));
   await applyObjects(
     context,
     describeArgocdObjects({

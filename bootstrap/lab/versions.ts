@@ -31,6 +31,8 @@ export const versions = {
   metricsServer: '0.9.0',
   /** Of `manifests/install.yaml` at Argo CD's tag: what Kind and k3s download and apply. */
   argocdInstallSha256: '09bfbb9041b4a8503c6e4fa22cf41c403fa62be17526de353648a4551f5beb77',
+  /** Of Traefik's CRDs at its tag, which the lab has from the module: what Kind downloads and applies. */
+  traefikCrdsSha256: '19df8d4caa268314977886df8415cd809ec3faed4c6da608debc2b1c10e38397',
   /** As the release notes of Kind 0.33.0 name it: an image is made for one release of Kind. */
   kindNode:
     'kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d',
