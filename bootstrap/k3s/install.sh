@@ -141,9 +141,11 @@ fi
 say "k3s $k3s_version: Secrets encrypted at rest, and the API server's audit log"
 changed=''
 root=${SHOPYARD_K3S_ROOT:-} # for tests
-run mkdir -p "$root/etc/rancher/k3s/config.yaml.d" "$root/var/lib/rancher/k3s/server/logs"
+run mkdir -p "$root/etc/rancher/k3s/config.yaml.d" "$root/var/lib/rancher/k3s/server/logs" "$root/var/lib/rancher/k3s/server/manifests"
 if place "$root/var/lib/rancher/k3s/server/audit-policy.yaml" "$(cat "$here/audit-policy.yaml")"; then changed=yes; fi
 if place "$root/etc/rancher/k3s/config.yaml.d/shopyard.yaml" "$(cat "$here/config.yaml")"; then changed=yes; fi
+# k3s reads what lies there whenever it changes.
+place "$root/var/lib/rancher/k3s/server/manifests/shopyard-traefik.yaml" "$(cat "$here/traefik.yaml")" || true
 if [ -n "$dry_run" ] || ! k3s --version 2>/dev/null | grep -qF "$k3s_version"; then
   # Of the release's own tag; it compares the program with the release's checksums.
   run curl -fsSL --retry 3 -o "$state/install-k3s.sh" "https://raw.githubusercontent.com/k3s-io/k3s/${k3s_version/+/%2B}/install.sh"

@@ -218,6 +218,14 @@ esac; true`,
     expect(parse(read('root/var/lib/rancher/k3s/server/audit-policy.yaml'))).toMatchObject({
       kind: 'Policy',
     });
+    const manifests = 'root/var/lib/rancher/k3s/server/manifests';
+    const traefik = parse(read(`${manifests}/shopyard-traefik.yaml`)) as {
+      spec: { valuesContent: string };
+    };
+    expect(traefik).toMatchObject({ kind: 'HelmChartConfig', metadata: { name: 'traefik' } });
+    expect(parse(traefik.spec.valuesContent)).toEqual({
+      service: { spec: { externalTrafficPolicy: 'Local' } },
+    });
     const secret = read('state/webhook.github.secret');
     expect(secret).toMatch(/^[0-9a-f]{48}$/);
 
