@@ -1,6 +1,7 @@
 /** The running lab as tests see it: kubectl as its administrator, its images, its Traefik. */
 import { readFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { request, type IncomingHttpHeaders } from 'node:http';
+import { request as requestByTls } from 'node:https';
 import { runCommand } from '../../bootstrap/lab/command.ts';
 import { runKubectl } from '../../bootstrap/lab/kubernetes.ts';
 import { layOut, ports } from '../../bootstrap/lab/layout.ts';
@@ -30,30 +31,45 @@ export function visit(host: string, path = '/'): Promise<Answer> {
   return send(host, path);
 }
 
-export type Answer = { readonly status: number; readonly body: string };
+export type Answer = {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+};
 
-/** A request through Traefik, by host name; a POST when there is a body. */
+/**
+ * A request through Traefik, by host name; a POST when there is a body.
+ *
+ * @param way.from an address of loopback: a client of its own
+ */
 export function send(
   host: string,
   path: string,
   headers: Readonly<Record<string, string>> = {},
   body?: string,
+  { tls = false, from = '127.0.0.1' } = {},
 ): Promise<Answer> {
+  const port = tls ? ports.ingressTls : ports.ingress;
   return new Promise((resolve, reject) => {
-    const sent = request(
+    const sent = (tls ? requestByTls : request)(
       {
         method: body === undefined ? 'GET' : 'POST',
         host: '127.0.0.1',
-        port: ports.ingress,
+        port,
+        localAddress: from,
+        rejectUnauthorized: false, // Traefik made its certificate itself
         path,
-        headers: { ...headers, host: `${host}:${ports.ingress}` },
+        headers: { ...headers, host: `${host}:${port}` },
         timeout: 10_000,
       },
       (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (text += chunk));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+        response.on('end', () => {
+          const { statusCode: status = 0, headers: answered } = response;
+          resolve({ status, headers: answered, body: text });
+        });
       },
     );
     sent.on('timeout', () => sent.destroy(new Error(`${host}${path} does not answer`)));
