@@ -79,6 +79,13 @@ const FLEET: Dashboard = {
       'min by (cluster) (cluster_silence_seconds)',
       '{{cluster}}',
     ),
+    panel(
+      'shopyard',
+      's',
+      'A cluster’s credential ends in',
+      'min by (cluster) (cluster_credential_expiry_timestamp_seconds) - time()',
+      '{{cluster}}',
+    ),
     times('From request to ready', 'provisioning_duration_seconds', 'type'),
     panel(
       'shopyard',

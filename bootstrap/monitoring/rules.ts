@@ -66,6 +66,15 @@ or min by (check) (check_ready{check="reviews"}) == 0`,
       'The certificate {{ $labels.namespace }}/{{ $labels.name }} ends in {{ $value | humanizeDuration }}.',
   },
   {
+    name: 'ClusterCredentialExpiring',
+    // Two processes may have two files: the worse one counts. Health says it at the same time (http/fleet.ts).
+    expr: 'min by (cluster) (cluster_credential_expiry_timestamp_seconds) - time() < 14 * 86400',
+    for: '1h',
+    severity: 'ticket',
+    summary:
+      'The credential for cluster {{ $labels.cluster }} {{ if gt $value 0.0 }}ends in {{ $value | humanizeDuration }}{{ else }}has ended{{ end }}.',
+  },
+  {
     name: 'BackupMissing',
     // `restore` is suspended: it is run by hand. A store without a backup yet counts from its making.
     expr: `time() - max by (namespace) (

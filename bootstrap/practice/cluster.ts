@@ -41,6 +41,8 @@ export type PracticeOptions = {
   /** With the credential that reads. */
   readonly repository: RemoteSettings;
   readonly webhookSecret: string;
+  /** That its kubeconfig has; default: one made up. */
+  readonly token?: string;
   /** 0, the default, is any free one. */
   readonly port?: number;
   /** For the shops' pages; 0, the default, is the one of the last start, else any free one. */
@@ -66,7 +68,7 @@ export async function startPracticeCluster(options: PracticeOptions): Promise<Pr
   const faults = new Faults();
   const repository = new ClusterRepository(options.repository, join(dir, 'clone'));
   const controller = new Controller({ table, repository, faults, pace, cluster, logger });
-  const token = randomBytes(24).toString('hex');
+  const token = options.token ?? randomBytes(24).toString('hex');
   const server = await startApiServer({
     table,
     faults,

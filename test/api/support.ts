@@ -23,6 +23,7 @@ import {
   createCreateMeasures,
   createRequestMeasure,
   measureProbes,
+  measureCredentials,
   measureStreams,
 } from '../../control-plane/src/http/metrics.ts';
 import { probeDatabase } from '../../control-plane/src/http/platform.ts';
@@ -200,6 +201,7 @@ export async function startApi(
   measureStreams(registry, hub);
   measureProbes(registry, appOptions.probes);
   measureFleet({ ...appOptions, clock });
+  measureCredentials(registry, appOptions.clusters, appOptions.reads.credentialEnd);
   await ensureBootstrapToken(db, BOOTSTRAP, ids);
   hub.start();
   const app = createApp(appOptions);
@@ -335,6 +337,7 @@ function readNothing({ sources }: Templates): Reads {
     repositoryName: 'http://forge.test/shopyard.git#main',
     render: createStoreRenderer(sources, address, exampleCluster),
     cluster: () => EMPTY_CLUSTER,
+    credentialEnd: () => Promise.resolve(null),
     logs: () => null,
     shops: () => ({
       listOrders: () => Promise.resolve({ orders: [], complete: true }),

@@ -132,6 +132,32 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
       at: '120m',
     },
   },
+  ClusterCredentialExpiring: {
+    fires: {
+      series: {
+        // One of two processes has the new file already.
+        'cluster_credential_expiry_timestamp_seconds{cluster="east", instance="a"}': `${13 * DAY}x120`,
+        'cluster_credential_expiry_timestamp_seconds{cluster="east", instance="b"}': `${365 * DAY}x120`,
+        'cluster_credential_expiry_timestamp_seconds{cluster="west", instance="a"}': '3600x120',
+      },
+      at: '120m',
+      alerts: [
+        {
+          labels: { cluster: 'east' },
+          summary: 'The credential for cluster east ends in 12d 22h 0m 0s.',
+        },
+        { labels: { cluster: 'west' }, summary: 'The credential for cluster west has ended.' },
+      ],
+    },
+    quiet: {
+      series: {
+        'cluster_credential_expiry_timestamp_seconds{cluster="east"}': `${15 * DAY}x120`,
+        // Renewed within the hour.
+        'cluster_credential_expiry_timestamp_seconds{cluster="west"}': `${13 * DAY}x40 ${365 * DAY}x80`,
+      },
+      at: '120m',
+    },
+  },
   BackupMissing: {
     step: '30m',
     fires: {

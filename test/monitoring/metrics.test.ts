@@ -12,6 +12,7 @@ import { measureFleet } from '../../control-plane/src/http/fleet-metrics.ts';
 import {
   createCreateMeasures,
   createRequestMeasure,
+  measureCredentials,
   measureProbes,
   measureStreams,
 } from '../../control-plane/src/http/metrics.ts';
@@ -60,6 +61,7 @@ async function listMetrics(): Promise<Described[]> {
   createRequestMeasure(registry, createCreateMeasures(registry));
   measureStreams(registry, { clients: 0, lagSeconds: 0 });
   measureProbes(registry, []);
+  measureCredentials(registry, [], () => Promise.resolve(null));
   measureFleet({ registry, db, states, clusters: [], clock: () => new Date() });
   createPublisherMeasures(registry);
   createRelayMeasure(registry, []);
@@ -87,8 +89,9 @@ function renderTable(metrics: readonly Described[]): string {
     '',
     'Every process answers `/metrics` with those of the parts that it runs. Names and labels are stable.',
     'What is read from the database (`stores_*`, `queue_*`, `cluster_*`) is told by every process with',
-    'an API: take the `max` over processes, not the sum. Beside these there are the usual `process_*` and',
-    '`nodejs_*`. A test writes this page from the code.',
+    'an API: take the `max` over processes, not the sum. So is the end of a cluster’s credential, read from',
+    'the process’s own file: take the `min`. Beside these there are the usual `process_*` and `nodejs_*`.',
+    'A test writes this page from the code.',
     '',
     row(['Name', 'Type', 'Labels', 'Meaning']),
     row(['---', '---', '---', '---']),

@@ -17,6 +17,8 @@ let api: Api;
 let operator: string;
 let mine: string;
 const trouble = { isThere: false };
+const DAY_MS = 24 * 60 * 60 * 1000;
+let credentialEnd: () => Promise<Date | null> = () => Promise.resolve(null);
 
 beforeAll(async () => {
   api = await startApi({
@@ -26,6 +28,7 @@ beforeAll(async () => {
           Promise.reject(new PlatformError('repository_unavailable', 'The disk is full.')),
         readChange: () => Promise.resolve(null),
       },
+      credentialEnd: () => credentialEnd(),
     },
     probes: [
       {
@@ -153,6 +156,48 @@ test('health: each part, and what to do about one that is not well', async () =>
     message: 'The forge does not answer.',
     advice: expect.stringContaining('nothing is committed') as string,
   });
+});
+
+test('health: a credential that ends, with two weeks’ warning', async () => {
+  const ask = async () =>
+    PlatformHealth.parse(
+      (await api.request('GET', '/api/health', { token: operator })).body,
+    ).parts.find((part) => part.name === 'credential');
+  const end = (at: number): void => {
+    credentialEnd = () => Promise.resolve(new Date(Date.now() + at));
+  };
+  expect(await ask()).toBeUndefined();
+  end(14 * DAY_MS + 60_000);
+  expect(await ask()).toEqual({ name: 'credential', ready: true, message: null, advice: null });
+  end(14 * DAY_MS - 60_000);
+  expect(await ask()).toMatchObject({
+    ready: false,
+    message: expect.stringMatching(
+      /^It ends in 13 days, on \d{4}-\d\d-\d\d \d\d:\d\d UTC; after that /,
+    ) as string,
+    advice: expect.stringContaining('cluster-credential-expiring.md') as string,
+  });
+  end(DAY_MS + 60_000);
+  expect((await ask())?.message).toContain('It ends in a day, on ');
+  end(60_000);
+  expect((await ask())?.message).toContain('It ends within a day, on ');
+  end(-60_000);
+  expect((await ask())?.message).toContain('It ended on ');
+  credentialEnd = () => Promise.reject(new Error('The kubeconfig cannot be read.'));
+  expect(await ask()).toBeUndefined();
+});
+
+test('metrics: when a cluster’s credential ends, as of now', async () => {
+  const ask = async (): Promise<string | undefined> =>
+    /^cluster_credential_expiry_timestamp_seconds{.*$/m.exec(
+      (await api.request('GET', '/metrics')).text,
+    )?.[0];
+  credentialEnd = () => Promise.resolve(new Date(1_800_000_000_000));
+  expect(await ask()).toBe('cluster_credential_expiry_timestamp_seconds{cluster="lab"} 1800000000');
+  credentialEnd = () => Promise.resolve(new Date(1_900_000_000_000));
+  expect(await ask()).toBe('cluster_credential_expiry_timestamp_seconds{cluster="lab"} 1900000000');
+  credentialEnd = () => Promise.reject(new Error('The kubeconfig cannot be read.'));
+  expect(await ask()).toBeUndefined();
 });
 
 test('a store of a cluster that is not connected any more says so, and is not changed', async () => {

@@ -41,8 +41,14 @@ export type Practice = {
   close(): Promise<void>;
 };
 
-/** @param options.speed how many times faster than real Argo CD's pace */
-export async function openPractice(options: { readonly speed: number }): Promise<Practice> {
+/**
+ * @param options.speed how many times faster than real Argo CD's pace
+ * @param options.token what its API server is asked with; default: one that does not end
+ */
+export async function openPractice(options: {
+  readonly speed: number;
+  readonly token?: string;
+}): Promise<Practice> {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-practice-'));
   await chmod(folder, 0o755);
   const [database, forgePort] = await Promise.all([createTestDatabase(), findFreePort()]);
@@ -57,7 +63,7 @@ export async function openPractice(options: { readonly speed: number }): Promise
         branch: 'main',
       },
       webhookSecret: WEBHOOK_SECRET,
-      speed: options.speed,
+      ...options,
       logger: createLogger('silent'),
     });
   let cluster = await startCluster();

@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { PlatformError, describeError } from '../errors.ts';
+import { findCredentialEnd } from './credential.ts';
 
 export type ClusterAnswer = {
   readonly status: number;
@@ -21,6 +22,11 @@ export type ClusterConnection = {
    * @param signal ends the request, and the body after it
    */
   get(path: string, signal: AbortSignal): Promise<ClusterAnswer>;
+  /**
+   * When the credential that is shown now ends; null: it does not, or rotates by itself. Asks nobody.
+   * @throws when it cannot be read
+   */
+  credentialEnd(): Promise<Date | null>;
   close(): void;
 };
 
@@ -66,6 +72,9 @@ export function connectLater(kubeconfig: string | null): ClusterConnection {
       signal.throwIfAborted();
       if (isClosed) throw new Error('the connection is closed');
       return connection.get(path, signal);
+    },
+    async credentialEnd() {
+      return (await open()).credentialEnd();
     },
     close() {
       isClosed = true;
@@ -167,6 +176,10 @@ export function connect(config: KubeConfig, path?: string): ClusterConnection {
       };
       send();
       return promise;
+    },
+    credentialEnd() {
+      const user = config.getCurrentUser();
+      return user === null ? Promise.resolve(null) : findCredentialEnd(user);
     },
     close() {
       agent?.agent.destroy();

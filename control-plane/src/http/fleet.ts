@@ -6,6 +6,7 @@ import { startCounts, type StoreCounter } from '../db/counts.ts';
 import type { Db } from '../db/open.ts';
 import { listTroubled } from '../db/stores.ts';
 import type { Clock } from '../domain/ids.ts';
+import { writeMoment } from '../domain/moments.ts';
 import { runProbe, type Probe } from './platform.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
@@ -13,6 +14,10 @@ import { viewKnown } from './stores.ts';
 
 /** A delete that takes longer is worth a look. */
 const LONG_DELETE_MS = 10 * 60 * 1000;
+
+/** A credential that ends sooner needs somebody. As the alert's (bootstrap/monitoring/rules.ts). */
+const CREDENTIAL_DAYS = 14;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What to do when a part is not ready. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -36,6 +41,9 @@ const ADVICE: Readonly<Record<string, string>> = {
     'account may read (bootstrap/access/observer.yaml).',
   cluster:
     'Pods, events, logs and logins cannot be shown. Check the API server and the kubeconfig.',
+  credential:
+    'Put a new one into the kubeconfig: the file is read anew, without a restart ' +
+    '(docs/runbooks/cluster-credential-expiring.md).',
 };
 
 export function fleetRoutes(options: {
@@ -45,9 +53,22 @@ export function fleetRoutes(options: {
   readonly states: ClusterStates;
   readonly counter: StoreCounter;
   readonly probes: readonly Probe[];
-  readonly reads: Pick<Reads, 'cluster' | 'repository'>;
+  readonly reads: Pick<Reads, 'cluster' | 'credentialEnd' | 'repository'>;
 }): Route[] {
   const { db, clock, clusters, states, counter, reads } = options;
+  const nameOf = (part: string, cluster: string): string =>
+    clusters.length === 1 ? part : `${part} ${cluster}`;
+  /** Those that end: the others are no part that anybody has to look after. */
+  const probeCredentials = async (): Promise<Probe[]> => {
+    const ends = clusters.map(async ({ name }) => ({
+      name: nameOf('credential', name),
+      // What cannot be read is the cluster's own trouble.
+      end: await reads.credentialEnd(name).catch(() => null),
+    }));
+    return (await Promise.all(ends)).flatMap(({ name, end }) =>
+      end === null ? [] : [{ name, check: () => refuseEnding(end, clock()) }],
+    );
+  };
   const probes: readonly Probe[] = [
     ...options.probes,
     {
@@ -57,7 +78,7 @@ export function fleetRoutes(options: {
       },
     },
     ...clusters.map(({ name }): Probe => ({
-      name: clusters.length === 1 ? 'cluster' : `cluster ${name}`,
+      name: nameOf('cluster', name),
       check: async () => {
         await reads.cluster(name).applicationExists('shopyard-root');
       },
@@ -106,7 +127,7 @@ export function fleetRoutes(options: {
       summary: 'How each part of the platform is, and what to do about one that is not well',
       answers: { 200: PlatformHealth },
       handle: async () => {
-        const checks = await Promise.all(probes.map(runProbe));
+        const checks = await Promise.all([...probes, ...(await probeCredentials())].map(runProbe));
         return {
           status: 200,
           body: {
@@ -122,4 +143,14 @@ export function fleetRoutes(options: {
       },
     }),
   ];
+}
+
+function refuseEnding(end: Date, now: Date): void {
+  const days = Math.floor((end.getTime() - now.getTime()) / DAY_MS);
+  if (days >= CREDENTIAL_DAYS) return;
+  const at = writeMoment(end);
+  if (end <= now)
+    throw new Error(`It ended on ${at}: nothing is heard of the cluster until there is a new one.`);
+  const left = days === 0 ? 'within a day' : days === 1 ? 'in a day' : `in ${days} days`;
+  throw new Error(`It ends ${left}, on ${at}; after that nothing is heard of the cluster.`);
 }

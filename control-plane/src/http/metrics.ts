@@ -88,6 +88,32 @@ export function measureStreams(registry: Registry, hub: Pick<Hub, 'clients' | 'l
   });
 }
 
+/** When what each cluster is read with ends. One that cannot be read, or does not end, shows nothing. */
+export function measureCredentials(
+  registry: Registry,
+  clusters: readonly { readonly name: string }[],
+  credentialEnd: (cluster: string) => Promise<Date | null>,
+): void {
+  new Gauge({
+    name: 'cluster_credential_expiry_timestamp_seconds',
+    help:
+      'When the token or certificate of the cluster’s kubeconfig ends; none for one that does not end ' +
+      'or rotates by itself, such as a pod’s own',
+    labelNames: ['cluster'],
+    registers: [registry],
+    async collect() {
+      const ends = await Promise.all(
+        clusters.map(
+          async ({ name }) => [name, await credentialEnd(name).catch(() => null)] as const,
+        ),
+      );
+      this.reset();
+      for (const [cluster, end] of ends)
+        if (end !== null) this.set({ cluster }, end.getTime() / 1_000);
+    },
+  });
+}
+
 /** What must work in this process, by name: the same checks as `/readyz`, at each look. */
 export function measureProbes(registry: Registry, probes: readonly Probe[]): void {
   new Gauge({

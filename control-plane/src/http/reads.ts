@@ -35,6 +35,8 @@ export type Reads = {
   readonly render: RenderAction;
   /** The way into a store's cluster; one that cannot be reached says so when it is asked. */
   readonly cluster: (name: string) => ClusterReader;
+  /** When the credential ends that a cluster is read with; null: it does not, or rotates by itself. */
+  readonly credentialEnd: (cluster: string) => Promise<Date | null>;
   /** Where a cluster's logs are gathered; null: nowhere, they are as long as their pods. */
   readonly logs: (cluster: string) => LogArchive | null;
   /** The way to a cluster's shops; null: none is configured. */

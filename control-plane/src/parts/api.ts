@@ -3,10 +3,9 @@ import { randomBytes } from 'node:crypto';
 import type Koa from 'koa';
 import { createAccounts } from '../accounts/create.ts';
 import { ensureFirstOperator, isOperator, type FirstSignIn } from '../accounts/first-operator.ts';
-import { connectLater } from '../cluster/connection.ts';
+import { connectLater, type ClusterConnection } from '../cluster/connection.ts';
 import { createClusterReader } from '../cluster/reader.ts';
 import type { ClusterReader } from '../cluster/types.ts';
-import type { RegisteredCluster } from '../clusters.ts';
 import { countByCluster } from '../db/clusters.ts';
 import { createClusterStates, type ClusterStates } from '../db/cluster-states.ts';
 import type { Db } from '../db/open.ts';
@@ -16,7 +15,7 @@ import { describeLeft } from '../domain/cluster.ts';
 import { createApp } from '../http/app.ts';
 import { measureFleet } from '../http/fleet-metrics.ts';
 import { createHub } from '../http/hub.ts';
-import { createRequestMeasure, measureStreams } from '../http/metrics.ts';
+import { createRequestMeasure, measureCredentials, measureStreams } from '../http/metrics.ts';
 import type { PortalMount } from '../http/portal.ts';
 import { notConnected } from '../http/problem.ts';
 import type { Reads } from '../http/reads.ts';
@@ -70,6 +69,7 @@ export async function openApi(
   cleanup.defer(() => hub.close());
   measureStreams(registry, hub);
   measureFleet({ registry, db, states, clusters, clock });
+  measureCredentials(registry, clusters, reads.credentialEnd);
   const app = createApp({
     db,
     clock,
@@ -123,12 +123,16 @@ async function ensureFirstToken({ config, ids, logger }: Shared, db: Db): Promis
 async function openReads(shared: Shared, states: ClusterStates): Promise<Reads> {
   const { clusters, clock } = shared;
   const { adapters } = await shared.templates();
+  const connections = new Map<string, ClusterConnection>();
   const readers = new Map<string, ClusterReader>();
   const shops = new Map<string, Shops>();
   const logs = new Map<string, LogArchive>();
   for (const cluster of clusters) {
     const { name, ingressUrl, loki } = cluster;
-    readers.set(name, await openReader(shared, cluster, states));
+    const connection = connectLater((await shared.target(cluster)).kubeconfig);
+    shared.cleanup.defer(() => connection.close());
+    connections.set(name, connection);
+    readers.set(name, openReader(connection, name, states));
     if (ingressUrl !== null) shops.set(name, createShops({ adapters, ingressUrl, clock }));
     if (loki !== null) logs.set(name, createLokiLogs(loki, { clock }));
   }
@@ -141,21 +145,19 @@ async function openReads(shared: Shared, states: ClusterStates): Promise<Reads> 
       if (reader !== undefined) return reader;
       throw notConnected(name);
     },
+    credentialEnd: async (cluster) => (await connections.get(cluster)?.credentialEnd()) ?? null,
     logs: (cluster) => logs.get(cluster) ?? null,
     shops: (cluster) => shops.get(cluster) ?? null,
   };
 }
 
-async function openReader(
-  shared: Shared,
-  cluster: RegisteredCluster,
+function openReader(
+  connection: ClusterConnection,
+  cluster: string,
   states: ClusterStates,
-): Promise<ClusterReader> {
-  const { kubeconfig } = await shared.target(cluster);
-  const connection = connectLater(kubeconfig);
-  shared.cleanup.defer(() => connection.close());
+): ClusterReader {
   return createClusterReader(connection, {
     namespace: ARGOCD_NAMESPACE,
-    lastHeard: async () => (await states.hear(cluster.name)).heardAt,
+    lastHeard: async () => (await states.hear(cluster)).heardAt,
   });
 }
