@@ -703,6 +703,9 @@ export const Change = z.object({
   at: Time,
   operation: z.string().nullable(),
   generation: z.number().int().nullable(),
+  changed: z
+    .array(z.string())
+    .describe('Which settings, in words: “Plan from small to medium”; none that its subject says'),
   store: z.object({ id: z.string(), name: z.string() }).nullable(),
   tenant: z.string().nullable(),
 });

@@ -341,6 +341,7 @@ describe('changes', () => {
     ]);
     expect(changes[0]).toMatchObject({
       subject: 'Change store changing of mine',
+      changed: ['Plan from small to medium'],
       by: { id: made.operation.requestedBy, name: 'owner' },
       store: { id: made.store.id, name: 'changing' },
       tenant: 'mine',

@@ -3,6 +3,8 @@ import { sql } from 'kysely';
 import type { Change } from '../contract.ts';
 import type { Db, Tx } from './open.ts';
 import type { Scope } from './stores.ts';
+import { describeChanged } from '../domain/differences.ts';
+import type { EngineCard } from '../domain/engine.ts';
 import type { Past } from '../domain/rollback.ts';
 import { completeSpec, type Action, type RecordedSpec } from '../domain/store.ts';
 
@@ -11,7 +13,7 @@ export type ChangeRow = {
   readonly sha: string;
   readonly subject: string;
   readonly author: string;
-  readonly action: string | null;
+  readonly action: Action | null;
   readonly operationId: string | null;
   readonly storeId: string | null;
   readonly storeName: string | null;
@@ -20,6 +22,10 @@ export type ChangeRow = {
   readonly requestedBy: string | null;
   readonly requesterName: string | null;
   readonly generation: number | null;
+  /** What the store was to be from it on; null: it is a person's, or nobody knows any more. */
+  readonly spec: RecordedSpec | null;
+  /** The same of the store's commit before it. */
+  readonly specBefore: RecordedSpec | null;
   readonly committedAt: Date;
 };
 
@@ -32,7 +38,11 @@ export type ChangeFilter = {
 const COLUMNS = sql`
   c.position, c.sha, c.subject, c.author, c.action, c.operation_id, c.store_id, s.name as store_name,
   c.tenant_id, t.slug as tenant, o.requested_by, coalesce(u.name, k.name) as requester_name,
-  o.generation, c.committed_at
+  o.generation, o.spec, c.committed_at, (
+    select b.spec from commits p join operations b on b.id = p.operation_id
+    where p.store_id = c.store_id and p.repository = c.repository and p.position < c.position
+    order by p.position desc limit 1
+  ) as spec_before
   from commits c
   left join stores s on s.id = c.store_id
   left join tenants t on t.id = c.tenant_id
@@ -91,7 +101,8 @@ export async function findPast(db: Db | Tx, storeId: string, sha: string): Promi
   return { action: row.action, spec: row.spec === null ? null : completeSpec(row.spec) };
 }
 
-export function viewChange(row: ChangeRow): Change {
+/** @param engines those on offer, whose options have names for people */
+export function viewChange(row: ChangeRow, engines: readonly EngineCard[]): Change {
   const { storeId, storeName, requestedBy } = row;
   return {
     sha: row.sha,
@@ -104,7 +115,17 @@ export function viewChange(row: ChangeRow): Change {
     at: row.committedAt.toISOString(),
     operation: row.operationId,
     generation: row.generation,
+    changed: listChanged(row, engines),
     store: storeId === null || storeName === null ? null : { id: storeId, name: storeName },
     tenant: row.tenant,
   };
+}
+
+function listChanged(
+  { action, spec, specBefore }: ChangeRow,
+  engines: readonly EngineCard[],
+): string[] {
+  if (action === null || spec === null || specBefore === null) return [];
+  const engine = engines.find(({ type }) => type === spec.type);
+  return describeChanged(action, completeSpec(specBefore), completeSpec(spec), engine);
 }

@@ -5,7 +5,9 @@
  * it makes no heading, no link, no mention, and closes nobody's issue.
  */
 import type { ReviewMode } from './cluster.ts';
+import { listDifferences, type Difference } from './differences.ts';
 import type { EngineCard, PlanCard } from './engine.ts';
+import { writeMoment } from './moments.ts';
 import { describeDifference } from './quantity.ts';
 import { isDestructive } from './review.ts';
 import { nameApplication, nameNamespace, type Action, type StoreSpec } from './store.ts';
@@ -91,7 +93,7 @@ const CONSEQUENCES: Readonly<Record<OperationKind, (change: ReviewedChange) => s
   protect: () => 'Only whether it may be deleted changes.',
   delete: ({ action, after }) =>
     action === 'retire'
-      ? `It is suspended, and its data is kept until **${after.purgeAt === null ? 'then' : writeTime(new Date(after.purgeAt))}**. ` +
+      ? `It is suspended, and its data is kept until **${after.purgeAt === null ? 'then' : writeMoment(new Date(after.purgeAt))}**. ` +
         'Until then one click brings it back. Afterwards workloads, volumes, Secrets and namespace ' +
         'are deleted, without another review.'
       : '**Its workloads, volumes, Secrets and namespace are deleted, with everything in them. ' +
@@ -115,46 +117,6 @@ function writeWhy({ mode, kind, after }: ReviewedChange): string {
   return isDestructive(kind)
     ? `${cluster} has changes reviewed that take something away.`
     : `this is more than tenant ${text(after.tenant)} may have.`;
-}
-
-/** What a new store has none of: not worth a line. */
-const OF_LATER: ReadonlySet<string> = new Set(['suspended', 'kept until', 'restarted']);
-
-type Difference = { readonly what: string; readonly from: string; readonly to: string };
-
-/** What of a store is its settings, in words; a new store has them all. */
-function listDifferences(
-  before: StoreSpec | null,
-  after: StoreSpec,
-  engine: EngineCard | undefined,
-): Difference[] {
-  const describe = (store: StoreSpec): ReadonlyMap<string, string> =>
-    new Map([
-      ['plan', store.plan],
-      ['address', store.url],
-      ['chart', `${store.chart} ${store.chartVersion}`],
-      ...Object.entries(store.options).map(([name, value]): [string, string] => [
-        labelOf(engine, name),
-        value === true ? 'yes' : value === false ? 'no' : value,
-      ]),
-      ['suspended', store.suspended ? 'yes' : 'no'],
-      ['kept until', store.purgeAt === null ? '' : writeTime(new Date(store.purgeAt))],
-      ['restarted', store.attempt > 1 ? `${store.attempt - 1} ×` : ''],
-    ]);
-  const to = describe(after);
-  if (before === null) {
-    return [...to]
-      .filter(([what, to]) => !(OF_LATER.has(what) && (to === '' || to === 'no')))
-      .map(([what, to]) => ({ what, from: '', to }));
-  }
-  const from = describe(before);
-  return [...new Set([...from.keys(), ...to.keys()])]
-    .map((what) => ({ what, from: from.get(what) ?? '', to: to.get(what) ?? '' }))
-    .filter((one) => one.from !== one.to);
-}
-
-function labelOf(engine: EngineCard | undefined, option: string): string {
-  return engine?.options.find((one) => one.name === option)?.label ?? option;
 }
 
 function writeDifferences(before: StoreSpec | null, differences: readonly Difference[]): string {
@@ -261,7 +223,7 @@ function writeFacts({ after, operationId, requestedAt, requestedBy }: ReviewedCh
         ['Application', code(nameApplication(after.tenantId, after.name))],
         ['Namespace', code(nameNamespace(after.tenantId, after.name))],
         ['Requested by', code(requestedBy.id)],
-        ['Requested', writeTime(requestedAt)],
+        ['Requested', writeMoment(requestedAt)],
       ],
     ),
     '</details>',
@@ -286,10 +248,6 @@ function writeTable(
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const table = [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
   return heading === null ? table : `${heading}\n\n${table}`;
-}
-
-function writeTime(at: Date): string {
-  return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 const LONGEST = 200;

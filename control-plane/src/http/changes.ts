@@ -3,6 +3,7 @@ import { ChangeAnswer, ChangeList, ChangeQuery, ChangesQuery, type FileDiff } fr
 import { findChange, listChanges, viewChange, type ChangeFilter } from '../db/changes.ts';
 import type { Db } from '../db/open.ts';
 import { findTenant } from '../db/tenants.ts';
+import type { EngineCard } from '../domain/engine.ts';
 import { PlatformError } from '../errors.ts';
 import type { CommitSha, TreeReader } from '../git/types.ts';
 import { isPathOfTenant } from '../render/paths.ts';
@@ -18,9 +19,10 @@ const LARGEST_FILE = 128 * 1024;
 
 export function changeRoutes(options: {
   readonly db: Db;
+  readonly engines: readonly EngineCard[];
   readonly reads: Pick<Reads, 'repository' | 'repositoryName'>;
 }): Route[] {
-  const { db, reads } = options;
+  const { db, engines, reads } = options;
 
   const answerList = async (
     filter: ChangeFilter,
@@ -34,7 +36,7 @@ export function changeRoutes(options: {
     if (more) rows.pop();
     const last = rows.at(-1);
     const body: ChangeList = {
-      changes: rows.map(viewChange),
+      changes: rows.map((row) => viewChange(row, engines)),
       next: more && last !== undefined ? String(last.position) : null,
     };
     return { status: 200, body };
@@ -95,7 +97,7 @@ export function changeRoutes(options: {
         if (scope !== null && paths.length === 0) throw notFound();
         const isWhole = paths.length === change.paths.length;
         const body: ChangeAnswer = {
-          change: viewChange(row),
+          change: viewChange(row, engines),
           // What a person wrote about other tenants' files is not for this one.
           message: isWhole ? change.message : row.subject,
           files: await readFiles(change, paths.slice(0, MOST_FILES)),

@@ -65,7 +65,7 @@ export function readRoutes(options: ReadRouteOptions): Route[] {
     ...engineRoutes({ engines, clusters, counter, placer }),
     ...nameRoutes({ db, clusters, placer }),
     ...previewRoutes({ db, clock, ids, offer, placer, reads }),
-    ...changeRoutes({ db, reads }),
+    ...changeRoutes({ db, engines, reads }),
     ...workloadRoutes({ db, clock, engines, reads }),
     ...logRoutes({ db, clock, reads }),
     ...orderRoutes({ db, clock, engines, clusters, reads }),
