@@ -302,7 +302,7 @@ export const SignInOptions = z.object({
     .nullable(),
   smtp: z.boolean().describe('Whether a link for a new password can be sent'),
   openSignUp: z.boolean(),
-  practice: z.boolean(),
+  practice: z.boolean().describe('No shop runs here: all clusters are practice ones'),
   firstSignIn: z.boolean().describe('Nobody has signed in yet: the password is on the console'),
 });
 export type SignInOptions = z.infer<typeof SignInOptions>;

@@ -1,9 +1,16 @@
 /** Tokens, readiness, metrics, and the API's own description held to what it answers. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { Accepted, CreateStore, Readiness, TokenAnswer } from '../../control-plane/src/contract.ts';
+import {
+  Accepted,
+  CreateStore,
+  Readiness,
+  SignInOptions,
+  TokenAnswer,
+} from '../../control-plane/src/contract.ts';
 import { openDatabase } from '../../control-plane/src/db/open.ts';
 import { ensureBootstrapToken } from '../../control-plane/src/db/tokens.ts';
+import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { createIds } from '../../control-plane/src/domain/ids.ts';
 import { listen } from '../../control-plane/src/http/serve.ts';
 import { createTestDatabase } from '../support/postgres.ts';
@@ -335,6 +342,35 @@ describe('OpenAPI', () => {
     expect(headers.get('Content-Security-Policy')).toMatch(
       /default-src 'none'; style-src 'sha256-/,
     );
+  });
+});
+
+describe('that no shop runs is said to those who are not signed in', () => {
+  const ask = async (options: Parameters<typeof startApi>[0]) => {
+    const own = await startApi({ databaseUrl: api.databaseUrl, ...options });
+    try {
+      const { practice } = SignInOptions.parse(
+        (await own.request('GET', '/api/sign-in', { token: null })).body,
+      );
+      const { text } = await own.request('GET', '/api/docs', { token: null });
+      return { practice, docs: text.includes('Practice cluster') };
+    } finally {
+      await own.close();
+    }
+  };
+
+  test('where the only cluster is a practice one', async () => {
+    expect(await ask({ clusterKind: 'practice' })).toEqual({ practice: true, docs: true });
+  });
+
+  test('not where a cluster runs shops', async () => {
+    expect(await ask({ clusterKind: 'kubeconfig' })).toEqual({ practice: false, docs: false });
+    const rest = { ...DEFAULT_RULES, scheme: 'http', port: 8088, argocdUrl: null } as const;
+    const clusters = [
+      { ...rest, name: 'one', baseDomain: 'one.test', kind: 'practice' },
+      { ...rest, name: 'two', baseDomain: 'two.test', kind: 'kubeconfig' },
+    ] as const;
+    expect(await ask({ clusters })).toEqual({ practice: false, docs: false });
   });
 });
 

@@ -111,6 +111,8 @@ export function createRoutes(
   const { db, clock, ids, engines, clusters, hub, limits, registry, probes, accounts } = options;
   const reservedHosts = [new URL(accounts.publicUrl).hostname];
   const offer = { engines, clusters, reservedHosts };
+  /** No shop runs anywhere: all that is said of the clusters to people who are not signed in. */
+  const practice = clusters.every(({ kind }) => kind === 'practice');
   const { states } = options;
   const placer = createPlacer({ clusters, states, clock });
   const invitations = { db, clock, ids, accounts, authenticator };
@@ -141,7 +143,7 @@ export function createRoutes(
       clock,
       accounts,
       authenticator,
-      practice: clusters[0]?.kind === 'practice',
+      practice,
     }),
     ...meRoutes({ db, clock, accounts, authenticator, clusters }),
     ...sessionRoutes({ db, clock, authenticator }),
@@ -156,6 +158,7 @@ export function createRoutes(
       registry,
       describe: () => routes,
       engine: engines[0]?.type ?? '',
+      practice,
     }),
   ];
   return routes;

@@ -61,8 +61,14 @@ type Operation = {
   readonly responses: Readonly<Record<string, { readonly content?: Content }>>;
 };
 
-/** What the examples say: where the API answers, and an engine that is on offer. */
-export type ExampleFacts = { readonly origin: string; readonly engine: string };
+export type ExampleFacts = {
+  /** Where the API answers. */
+  readonly origin: string;
+  /** One that is on offer. */
+  readonly engine: string;
+  /** No shop runs here. */
+  readonly practice: boolean;
+};
 
 export function renderDocs(routes: readonly RouteDescription[], facts: ExampleFacts): string {
   const { components, paths } = describeApi(routes);
@@ -83,6 +89,7 @@ export function renderDocs(routes: readonly RouteDescription[], facts: ExampleFa
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>${STYLE}</style></head><body><main>
 <h1>Shopyard API</h1>
+${facts.practice ? '<p><strong>Practice cluster.</strong> Stores go through every step, but nothing is running.</p>' : ''}
 <p>For programs: <a href="/api/openapi.json">openapi.json</a>. Send <code>Authorization: Bearer shop_…</code>
 and JSON. In the examples, <code>$TOKEN</code> is your token.</p>
 ${sections.join('\n')}

@@ -73,8 +73,10 @@ export function platformRoutes(options: {
   readonly describe: () => readonly RouteDescription[];
   /** The type of an engine on offer: the examples make a store of it. */
   readonly engine: string;
+  /** All clusters are practice ones. */
+  readonly practice: boolean;
 }): Route[] {
-  const { hub, probes, registry, describe, engine } = options;
+  const { hub, probes, registry, describe, engine, practice } = options;
   return [
     route({
       method: 'GET',
@@ -111,7 +113,7 @@ export function platformRoutes(options: {
       answers: { 200: 'text/html' },
       handle: ({ ctx }) => ({
         status: 200,
-        body: renderDocs(describe(), { origin: `${ctx.protocol}://${ctx.host}`, engine }),
+        body: renderDocs(describe(), { origin: `${ctx.protocol}://${ctx.host}`, engine, practice }),
         headers: {
           'Content-Type': 'text/html; charset=utf-8',
           'Content-Security-Policy': DOCS_POLICY,
