@@ -109,6 +109,7 @@ const PAGES: readonly Visit[] = [
       await page.getByLabel('Password').fill('not a password of anyone');
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('alert').waitFor();
+      await page.getByText('Practice cluster.').waitFor();
     },
   },
   { name: 'reset-password', path: () => '/reset-password', as: null },
@@ -151,6 +152,18 @@ const PAGES: readonly Visit[] = [
     act: async (page) => {
       await page.getByLabel('Name', { exact: true }).fill('tulips!');
       await page.locator('[aria-invalid=true]').waitFor();
+    },
+  },
+  {
+    name: 'new-store-no-tenant',
+    path: () => '/stores/new',
+    act: async (page) => {
+      await page.getByLabel('Name', { exact: true }).fill('roses');
+      await page.getByText('kind: Application').waitFor();
+      await page.getByText('Options', { exact: true }).click();
+      await page.getByLabel('Tenant', { exact: true }).fill('nobody');
+      await page.locator('#field-tenant[aria-invalid=true]').waitFor();
+      await page.getByText('There is no tenant nobody.').waitFor();
     },
   },
   { name: 'store', path: ofStore() },
@@ -431,4 +444,36 @@ test('a page that the network drops on its way is asked for again', async () => 
   await page.getByRole('heading', { name: 'Changes', level: 1 }).waitFor();
   expect(dropped).toBe(2);
   await page.context().close();
+});
+
+test('an operator is suggested tenants, a page of them, and those that have what is typed', async () => {
+  for (let number = 1; number <= 20; number += 1)
+    await api.call('POST', '/api/tenants', { slug: `guild-${number}`, name: `Guild ${number}` });
+  const suggested = (page: Page): Promise<string[]> =>
+    page.evaluate("Array.from(document.querySelectorAll('#tenants option'), ({ value }) => value)");
+  const visit = { name: 'new-store', path: () => '/stores/new' };
+  const page = await open({ ...visit, act: () => Promise.resolve() });
+  const first = await suggested(page);
+  expect(first).toHaveLength(20);
+  expect(first).not.toContain('florists');
+  await page.getByText('Options', { exact: true }).click();
+  await page.getByLabel('Tenant', { exact: true }).fill('floris');
+  await expect.poll(() => suggested(page)).toEqual(['florists']);
+  await page.context().close();
+
+  // Without JavaScript it is a field to type in, with the first of them.
+  const context = await openContext(browser, {
+    javaScriptEnabled: false,
+    storageState: sessions.get('operator') ?? expect.fail(),
+  });
+  const plain = await context.newPage();
+  await plain.goto(`${product.url}/stores/new`);
+  expect(await plain.locator('#tenants option').count()).toBe(20);
+  await plain.getByText('Options', { exact: true }).click();
+  await plain.getByLabel('Name', { exact: true }).fill('roses');
+  await plain.getByLabel('Tenant', { exact: true }).fill('nobody');
+  await plain.getByRole('button', { name: 'Commit and create' }).click();
+  await plain.locator('#field-tenant[aria-invalid=true]').waitFor();
+  expect(await plain.locator('#field-tenant-error').innerText()).toBe('There is no tenant nobody.');
+  await context.close();
 });
