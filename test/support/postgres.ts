@@ -37,9 +37,15 @@ export async function countWaiting(db: Db): Promise<number> {
   return rows.length;
 }
 
-async function administer(url: string, statement: string): Promise<void> {
+/** A connection that may do anything, unlike the product's own. To be ended by the caller. */
+export async function connectAsOwner(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
+  return client;
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = await connectAsOwner(url);
   try {
     await client.query(statement);
   } finally {

@@ -18,6 +18,8 @@ import express from 'express';
 export async function connectToDatabase(url: string, deadlineMs: number): Promise<Client> {
   for (const end = Date.now() + deadlineMs; ; await pause(1000)) {
     const client = new Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+    // A database that goes away is told to whoever asks it next; unheard it would end the process.
+    client.on('error', () => undefined);
     try {
       await client.connect();
       return client;
