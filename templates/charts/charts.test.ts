@@ -350,6 +350,53 @@ describe.skipIf(found === undefined).each(charts)(
       },
     );
 
+    test.each(stores)(
+      'one component tells Prometheus of the store, which comes from its own namespace to that port alone: %s',
+      async (_, values) => {
+        const manifests = await rendered(values);
+        const telling = podsOf(manifests).flatMap(({ owner, spec }) =>
+          spec.containers
+            .flatMap(({ ports = [] }) => ports)
+            .filter(({ name }) => name === 'metrics')
+            .map(({ containerPort }) => [owner, containerPort] as const),
+        );
+        expect(telling).toEqual([[expect.stringMatching(/^Deployment\//), 9117]]);
+        const component = telling[0]?.[0].split('/')[1];
+        expect(find(manifests, 'NetworkPolicy', 'metrics').spec).toEqual({
+          podSelector: { matchLabels: { 'app.kubernetes.io/component': component } },
+          policyTypes: ['Ingress'],
+          ingress: [
+            {
+              from: [
+                {
+                  namespaceSelector: {
+                    matchExpressions: [
+                      {
+                        key: 'kubernetes.io/metadata.name',
+                        operator: 'In',
+                        values: ['monitoring'],
+                      },
+                    ],
+                  },
+                },
+              ],
+              ports: [{ protocol: 'TCP', port: 9117 }],
+            },
+          ],
+        });
+        // Nobody else is let in there, and no Service, so no Ingress either, leads there.
+        const admitting = manifests.filter((m) =>
+          m.spec?.ingress?.some(({ ports }) => ports.some(({ port }) => port === 9117)),
+        );
+        expect(admitting.map(nameOf)).toEqual(['NetworkPolicy/metrics']);
+        const targets = manifests
+          .filter(({ kind }) => kind === 'Service')
+          .flatMap(({ spec }) => (spec?.ports ?? []).map(({ targetPort }) => targetPort));
+        expect(targets).not.toEqual([]);
+        expect(targets.filter((port) => port === 'metrics' || port === 9117)).toEqual([]);
+      },
+    );
+
     test('the address is the Ingress’ one host; its certificate is the host’s, the cluster’s or a Secret’s', async () => {
       const ingress = async (values: Values) =>
         find(await rendered(storeValues(values)), 'Ingress', 'web');

@@ -25,6 +25,7 @@ export interface Container {
   readonly image: string;
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly args?: readonly string[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
   readonly resources?: { readonly requests?: Amounts; readonly limits?: Amounts };
   readonly securityContext?: {
@@ -114,6 +115,8 @@ export interface Manifest {
       readonly type?: string;
       readonly rollingUpdate?: { readonly maxSurge?: number | string };
     };
+    /** A Service's. */
+    readonly ports?: readonly { readonly targetPort: string | number }[];
     readonly podSelector?: PodSelector;
     readonly policyTypes?: readonly string[];
     readonly ingress?: readonly {

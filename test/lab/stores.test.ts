@@ -22,7 +22,7 @@ import { exists, hideImage, kubectl, listObjects, printDiagnostics, visit } from
 const run = promisify(execFile);
 const PORT = 18_800;
 const TOKEN = 'lab-test-operator-token';
-const IMAGE = 'localhost/shopyard/woocommerce:1.0.0';
+const IMAGE = 'localhost/shopyard/woocommerce:1.1.0';
 const CACHE_IMAGE = 'localhost/shopyard/redis:1.0.0';
 const CREATE_TIMEOUT = 300_000;
 

@@ -4,6 +4,8 @@ Who may talk to whom. Nothing may, but for what these policies name; they add up
   store.network            everyone: deny, names; the secret Job: the API server. Takes root.
   store.network-inward     the receiving end: who reaches a component. Takes root, component, port, visitors (true: the
                            ingress controller and the control plane), clients (components).
+  store.network-metrics    the same for Prometheus, which is none of the store's: who reaches a component's port of that
+                           name. Takes root, component, port.
   store.network-outward    the calling end: whom components reach. Takes root, name, components, to (list of component,
                            port), internet (true: port 443 of public addresses), anywhere (ports, at any address).
 */}}
@@ -77,6 +79,25 @@ spec:
                 operator: In
                 values: [{{ join ", " . }}]
         {{- end }}
+      ports:
+        - { protocol: TCP, port: {{ .port }} }
+{{- end }}
+
+{{- define "store.network-metrics" -}}
+{{ include "store.network-policy" (dict "root" .root "name" "metrics") }}
+spec:
+  podSelector:
+    matchLabels:
+      app.kubernetes.io/component: {{ .component }}
+  policyTypes: [Ingress]
+  ingress:
+    - from:
+        - namespaceSelector:
+            matchExpressions:
+              - key: kubernetes.io/metadata.name
+                operator: In
+                values:
+                  {{- .root.Values.cluster.monitoringNamespaces | toYaml | nindent 18 }}
       ports:
         - { protocol: TCP, port: {{ .port }} }
 {{- end }}
