@@ -1,12 +1,16 @@
 /** The running lab as tests see it: kubectl as its administrator, its images, its Traefik. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { request as requestByTls } from 'node:https';
+import { join } from 'node:path';
+import { expect } from 'vitest';
 import { runCommand } from '../../bootstrap/lab/command.ts';
 import { runKubectl } from '../../bootstrap/lab/kubernetes.ts';
 import { layOut, ports } from '../../bootstrap/lab/layout.ts';
 import { resolveLabPaths } from '../../bootstrap/lab/paths.ts';
 import { readLabSettings } from '../../bootstrap/lab/settings.ts';
+import type { Store } from '../../control-plane/src/contract.ts';
+import { describeFamilies, parseExposition, type Family } from '../support/exposition.ts';
 
 const paths = resolveLabPaths(process.env);
 export const layout = layOut(paths);
@@ -88,6 +92,31 @@ export async function readSecret(
   return Object.fromEntries(
     Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
   );
+}
+
+/**
+ * What each running pod of a component tells Prometheus, asked as its port is by whoever may reach it. Names, types, helps
+ * and labels are held to what is recorded of the engine, on which page and dashboard are built (test/monitoring/shops);
+ * `GOLDEN_UPDATE=1` records them anew.
+ */
+export async function readMetrics(store: Store, component: string): Promise<(readonly Family[])[]> {
+  const pods = await listObjects<LiveObject>(
+    'pods', '-n', store.namespace, '--field-selector=status.phase=Running',
+    '-l', `app.kubernetes.io/component=${component}`,
+  ); // prettier-ignore
+  const texts = await Promise.all(
+    pods.map(({ metadata: { name } }) =>
+      kubectl('get', '--raw', `/api/v1/namespaces/${store.namespace}/pods/${name}:9117/proxy/metrics`),
+    ),
+  ); // prettier-ignore
+  const record = join(import.meta.dirname, `../monitoring/shops/${store.type}.txt`);
+  if (process.env.GOLDEN_UPDATE === '1') await writeFile(record, texts[0] ?? '');
+  const recorded = describeFamilies(parseExposition(await readFile(record, 'utf8')));
+  return texts.map((text) => {
+    const families = parseExposition(text);
+    expect(describeFamilies(families)).toEqual(recorded);
+    return families;
+  });
 }
 
 /** Runs a CronJob's work at once, as the README says, and waits for its end. Returns its log. */

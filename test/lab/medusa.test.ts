@@ -9,7 +9,8 @@ import { OrderSummary, type Store } from '../../control-plane/src/contract.ts';
 import { launchBrowser, openContext, takeFailure, takePicture } from '../browser/browser.ts';
 import { upgradeChart } from './chart-upgrade.ts';
 import { startLabControlPlane, type LabControlPlane } from './control-plane.ts';
-import { exists, kubectl, listObjects, readSecret, runJob, send } from './lab.ts';
+import { readSample } from '../support/exposition.ts';
+import { exists, kubectl, listObjects, readMetrics, readSecret, runJob, send } from './lab.ts';
 
 const story = Date.now().toString(36).slice(-4);
 let controlPlane: LabControlPlane;
@@ -129,6 +130,21 @@ test('both are in the shop’s admin and in the portal’s orders', async () => 
   const login = await send(host, '/auth/user/emailpass', { 'content-type': 'application/json' }, body); // prettier-ignore
   expect(login.status, login.body).toBe(200);
   expect((await send(host, '/app')).status).toBe(200);
+});
+
+test('Prometheus is told of both and of the connections, and visitors are not', async () => {
+  controlPlane.diagnoseOnFailure();
+  const pods = await readMetrics(shop, 'backend');
+  expect(pods).toHaveLength(1);
+  for (const families of pods) {
+    const read = (...of: [name: string, labels?: string]) => readSample(families, ...of);
+    expect(read('shopyard_store_orders', 'status="pending"')).toBe(placed.length);
+    expect(read('shopyard_store_database_up')).toBe(1);
+    expect(read('shopyard_store_database_connections')).toBeGreaterThan(1);
+    expect(read('shopyard_store_database_connections_limit')).toBeGreaterThan(10);
+  }
+  for (const path of ['/metrics', '/store/metrics', '/admin/metrics'])
+    expect((await send(new URL(shop.url).hostname, path)).body).not.toContain('shopyard_store_');
 });
 
 test('what is deleted after a backup comes back with a restore', async () => {

@@ -1,10 +1,10 @@
 /**
  * A WooCommerce store to its first order, in real pods: POST → ready → an order placed as a customer would, seen by the
- * platform and in the shop's own admin; pods made anew keep it; a backup brings it back. Its number of pods follows the
+ * platform, in the shop's own admin and by Prometheus; pods made anew keep it; a backup brings it back. Its number of pods follows the
  * load as metrics-server measures it. The tests are one story.
  *
  * Without the plugin in the image (archives/README.md) the store is a WordPress: the orders are skipped, and a post
- * stands in for one in the rest.
+ * stands in for one in the rest, a row of a table like WooCommerce's for one that is counted.
  */
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -13,7 +13,8 @@ import { ports } from '../../bootstrap/lab/layout.ts';
 import { OrderSummary, TestOrder, type Store } from '../../control-plane/src/contract.ts';
 import { upgradeChart } from './chart-upgrade.ts';
 import { startLabControlPlane, type LabControlPlane } from './control-plane.ts';
-import { kubectl, listObjects, readSecret, runJob, visit } from './lab.ts';
+import { readSample, type Family } from '../support/exposition.ts';
+import { kubectl, listObjects, readMetrics, readSecret, runJob, visit } from './lab.ts';
 
 const story = Date.now().toString(36).slice(-4);
 const NO_PLUGIN =
@@ -215,6 +216,45 @@ test('without the plugin a post stands in for the order', async (context) => {
     `echo wp_insert_post(['post_title' => 'Kept', 'post_content' => 'Kept', 'post_status' => 'publish']);`,
   );
   expect(kept).toMatch(/^\d+$/);
+});
+
+test('without the plugin a row of a table like its own is counted', async (context) => {
+  if (isShop) context.skip('there is an order');
+  // As WooCommerce 10.5 makes it, of its columns those that are asked for.
+  const columns = `id bigint unsigned, status varchar(20) null, type varchar(20) null,
+    date_created_gmt datetime null, PRIMARY KEY (id), KEY type_status_date (type, status, date_created_gmt)`;
+  await wordpress(
+    `update_option('woocommerce_custom_orders_table_enabled', 'yes');
+     $wpdb->query('CREATE TABLE wp_wc_orders (${columns})');
+     $wpdb->query("INSERT INTO wp_wc_orders VALUES (1, 'wc-processing', 'shop_order', now()), (2, 'trash', 'shop_order', now())");`,
+  );
+});
+
+test('Prometheus is told of the order, the workers and the connections, and visitors are not', async () => {
+  controlPlane.diagnoseOnFailure();
+  const { hostname } = new URL(store.url);
+  const readErrors = (pods: readonly (readonly Family[])[]): number =>
+    pods.reduce((sum, one) => sum + readSample(one, 'shopyard_store_php_fatal_errors_total'), 0);
+  const before = await readMetrics(store, 'web');
+  expect(before).not.toEqual([]);
+  for (const families of before) {
+    const read = (...of: [name: string, labels?: string]) => readSample(families, ...of);
+    expect(read('shopyard_store_orders', 'status="processing"')).toBe(1);
+    expect(read('shopyard_store_orders', 'status="other"')).toBe(0);
+    expect(read('shopyard_store_php_workers_limit')).toBe(5);
+    expect(read('shopyard_store_php_workers', 'state="busy"')).toBeLessThan(5);
+    expect(read('shopyard_store_database_up')).toBe(1);
+    expect(read('shopyard_store_database_connections')).toBeGreaterThan(0);
+    expect(read('shopyard_store_database_connections_limit')).toBe(30);
+  }
+  // A file of WordPress's that is none to open: PHP gives up.
+  expect((await visit(hostname, '/wp-includes/rss.php')).status).toBe(500);
+  expect(readErrors(await readMetrics(store, 'web'))).toBe(readErrors(before) + 1);
+  for (const path of ['/metrics', '/metrics.php', '/server-status?auto']) {
+    const { status, body } = await visit(hostname, path);
+    expect([path, status]).toEqual([path, 404]);
+    expect(body).not.toMatch(/shopyard_store_|BusyWorkers/);
+  }
 });
 
 test('every pod made anew, and it is still there', async () => {
