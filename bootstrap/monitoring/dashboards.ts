@@ -1,14 +1,15 @@
 /**
  * The dashboards: the one source of dashboards/*.json, which are written from here and held to it by a
  * test. A panel names whose metrics it asks: `shopyard`'s are tried on a real Prometheus that scrapes a
- * running control plane; the others' come from parts that only a cluster has.
+ * running control plane, `store`'s on what shops told in the lab; the others' come from parts that only a
+ * cluster has.
  *
  * What the control plane reads from its database is told by each of its processes: `max`, not `sum`.
  */
 
 /** Who has the metrics that a panel asks for. */
 export type Source =
-  'shopyard' | 'argo-cd' | 'kube-state-metrics' | 'kubelet' | 'traefik' | 'cert-manager';
+  'shopyard' | 'store' | 'argo-cd' | 'kube-state-metrics' | 'kubelet' | 'traefik' | 'cert-manager';
 
 type Unit = 'short' | 's' | 'percentunit' | 'bytes' | 'ops' | 'reqps' | 'bool';
 
@@ -49,6 +50,17 @@ function times(title: string, metric: string, by: string | null): Panel {
     queries: [
       { expr: quantile(0.5), legend: `half${legend}` },
       { expr: quantile(0.95), legend: `95 %${legend}` },
+    ],
+  };
+}
+
+/** How much there is of something, below how much there may be. */
+function share(title: string, used: string, limit: string): Panel {
+  return {
+    ...panel('store', 'short', title, used),
+    queries: [
+      { expr: used, legend: 'in use' },
+      { expr: limit, legend: 'at most' },
     ],
   };
 }
@@ -285,6 +297,31 @@ const STORE: Dashboard = {
       's',
       'Time to answer, 95 %',
       'histogram_quantile(0.95, sum by (le) (rate(traefik_service_request_duration_seconds_bucket{service=~"$namespace-.+"}[$__rate_interval])))',
+    ),
+    // A shop is asked once a minute: of the usual interval no rate would be known. Orders and connections are the whole
+    // shop's and told by each of its pods; errors and workers are a pod's own.
+    panel(
+      'store',
+      'short',
+      'Orders by status',
+      `max by (status) (shopyard_store_orders{${NAMESPACE}})`,
+      '{{status}}',
+    ),
+    panel(
+      'store',
+      'short',
+      'Requests that PHP gave up',
+      `sum(increase(shopyard_store_php_fatal_errors_total{${NAMESPACE}}[5m]))`,
+    ),
+    share(
+      'PHP workers',
+      `sum(shopyard_store_php_workers{${NAMESPACE}, state="busy"})`,
+      `sum(shopyard_store_php_workers_limit{${NAMESPACE}})`,
+    ),
+    share(
+      'Database connections',
+      `max(shopyard_store_database_connections{${NAMESPACE}})`,
+      `max(shopyard_store_database_connections_limit{${NAMESPACE}})`,
     ),
     panel(
       'cert-manager',

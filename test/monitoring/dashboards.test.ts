@@ -1,9 +1,13 @@
 /**
  * The dashboards as files, and their queries: ours on a real Prometheus that scrapes a control plane
- * with the practice cluster through two stores' lives; those on the metrics of parts that only a
- * cluster has must be well-formed.
+ * with the practice cluster through two stores' lives; a shop's on what one of each engine told in the
+ * lab (shops/, to which the lab's tests hold them), told again; those on the metrics of parts that only
+ * a cluster has must be well-formed.
  */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -18,6 +22,7 @@ import {
   startPrometheus,
   type Programs,
   type Prometheus,
+  type Target,
 } from '../support/prometheus.ts';
 import { expectWritten } from '../support/written.ts';
 
@@ -28,6 +33,9 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const found = await findPrometheus();
 if (typeof found === 'string') console.warn(found);
+
+/** Engines whose shops tell of themselves. */
+const ENGINES = ['medusa', 'woocommerce'];
 
 type Query = { readonly title: string; readonly source: string; readonly expr: string };
 
@@ -62,6 +70,7 @@ describe.skipIf(typeof found === 'string')('on a real Prometheus', () => {
   let controlPlane: ControlPlaneProcess;
   let api: ApiClient;
   let prometheus: Prometheus;
+  const shops: Server[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'shopyard-dashboards-'));
@@ -71,18 +80,37 @@ describe.skipIf(typeof found === 'string')('on a real Prometheus', () => {
     practice = await openPractice({ speed: 20, token });
     ({ controlPlane, api } = await practice.startControlPlane());
     prometheus = await startPrometheus(programs, {
-      target: new URL(controlPlane.url).host,
-      job: 'shopyard',
+      targets: [
+        { target: new URL(controlPlane.url).host, job: 'shopyard' },
+        ...(await Promise.all(ENGINES.map(serveShop))),
+      ],
       rules: join(MONITORING, 'rules.yaml'),
     });
   });
 
   afterAll(async () => {
     await prometheus.stop();
+    for (const server of shops) server.close();
     await controlPlane.stop();
     await practice.close();
     await rm(folder, { recursive: true, force: true });
   });
+
+  /** A shop of this engine, with the labels that the add-on's PodMonitor gives it. */
+  async function serveShop(engine: string): Promise<Target> {
+    const text = await readFile(join(import.meta.dirname, `shops/${engine}.txt`), 'utf8');
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+      response.end(text);
+    });
+    shops.push(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return {
+      target: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+      job: `monitoring/stores-${engine}`,
+      labels: { namespace: `store-7f3k-${engine}`, pod: `${engine}-0` },
+    };
+  }
 
   test('every query of every dashboard is well-formed', async () => {
     const rules = QUERIES.map(({ expr }, index) => ({ record: `query_${index}`, expr }));
@@ -111,20 +139,23 @@ describe.skipIf(typeof found === 'string')('on a real Prometheus', () => {
     }
     const ours = QUERIES.filter(({ source }) => source === 'shopyard');
     expect(ours.length).toBeGreaterThan(20);
-    await vi.waitFor(async () => {
-      const answers = await Promise.all(
-        ours.map(async ({ title, expr }) => ({ title, series: await prometheus.query(expr) })),
-      );
-      const empty = answers.filter(
-        ({ series }) => !series.some(({ value: [, text] }) => Number.isFinite(Number(text))),
-      );
-      expect(empty.map(({ title }) => title)).toEqual([]);
-    }, WITHIN);
+    await vi.waitFor(async () => expect(await findEmpty(ours)).toEqual([]), WITHIN);
     const ready = 'sum(max by (type) (stores_total{status="ready"}))';
     await vi.waitFor(async () => expect(await readOne(ready)).toBe(2), WITHIN);
     expect(await readAlerts()).toEqual(
       ALERTS.map(({ name }) => ({ name, health: 'ok', state: 'inactive' })),
     );
+  });
+
+  test.each(ENGINES)('every query of a shop’s has data of a shop of %s', async (engine) => {
+    const ofEngine = QUERIES.filter(
+      ({ source, expr }) => source === 'store' && (engine === 'woocommerce' || !/_php_/.test(expr)),
+    ).map(({ title, expr }) => ({
+      title,
+      expr: expr.replaceAll('store-7f3k-acme', `store-7f3k-${engine}`),
+    }));
+    expect(ofEngine.length).toBeGreaterThan(2);
+    await vi.waitFor(async () => expect(await findEmpty(ofEngine)).toEqual([]), WITHIN);
   });
 
   test('when the control plane ends, its alert waits to fire', async () => {
@@ -134,6 +165,16 @@ describe.skipIf(typeof found === 'string')('on a real Prometheus', () => {
       expect(alerts.find(({ name }) => name === 'ControlPlaneDown')?.state).toBe('pending');
     }, WITHIN);
   });
+
+  /** Titles of the queries that have no data. */
+  async function findEmpty(queries: readonly Pick<Query, 'title' | 'expr'>[]): Promise<string[]> {
+    const answers = await Promise.all(
+      queries.map(async ({ title, expr }) => ({ title, series: await prometheus.query(expr) })),
+    );
+    return answers
+      .filter(({ series }) => !series.some(({ value: [, text] }) => Number.isFinite(Number(text))))
+      .map(({ title }) => title);
+  }
 
   async function readOne(expression: string): Promise<number> {
     return Number((await prometheus.query(expression))[0]?.value[1]);

@@ -26,10 +26,16 @@ export type Prometheus = {
   stop(): Promise<void>;
 };
 
-/** Starts one that scrapes this target each second, by these rules. */
+export type Target = {
+  readonly target: string;
+  readonly job: string;
+  readonly labels?: Readonly<Record<string, string>>;
+};
+
+/** Starts one that scrapes these targets each second, by these rules. */
 export async function startPrometheus(
   programs: Programs,
-  options: { readonly target: string; readonly job: string; readonly rules: string },
+  options: { readonly targets: readonly Target[]; readonly rules: string },
 ): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-prometheus-'));
   const config = join(folder, 'prometheus.yaml');
@@ -40,7 +46,10 @@ export async function startPrometheus(
     JSON.stringify({
       global: { scrape_interval: '1s', evaluation_interval: '1s' },
       rule_files: [options.rules],
-      scrape_configs: [{ job_name: options.job, static_configs: [{ targets: [options.target] }] }],
+      scrape_configs: options.targets.map(({ target, job, labels = {} }) => ({
+        job_name: job,
+        static_configs: [{ targets: [target], labels }],
+      })),
     }),
   );
   const log = join(folder, 'log');
