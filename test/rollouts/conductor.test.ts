@@ -78,6 +78,7 @@ function conduct(
     ...{ db, clock, logger },
     acceptor: { change: options.change ?? ((request) => acceptor.change(request)) },
     engines: options.engines ?? offer.engines,
+    clusters: offer.clusters,
     onQueued: () => {
       queued += 1;
     },
@@ -349,12 +350,44 @@ test('cancelled in the middle of a wave, no more upgrades are asked for', async 
   expect(await listUpgrades()).toHaveLength(1);
 });
 
-test('a store of a cluster that is not connected is left out, with the reason', async () => {
-  const [store = ''] = await makeStores(1);
-  await db.updateTable('stores').set({ cluster: 'gone' }).where('id', '=', store).execute();
-  const id = await begin({ waveSize: 1 });
-  await conduct().tick(lease, signal);
-  expect(await listIn(id, 'left-out')).toEqual([store]);
+describe('a cluster that is not connected any more', () => {
+  /** Long ago it was heard, as every cluster that there ever was. */
+  async function leave(storeId: string): Promise<void> {
+    await db
+      .insertInto('clusters')
+      .values({ name: 'gone', heardAt: new Date('2026-01-01T00:00:00Z'), trouble: null })
+      .execute();
+    await db.updateTable('stores').set({ cluster: 'gone' }).where('id', '=', storeId).execute();
+  }
+
+  test('its stores are left out, with the reason; nobody waits for them', async () => {
+    const [store = ''] = await makeStores(1);
+    await leave(store);
+    const id = await begin({ waveSize: 1 });
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'left-out')).toEqual([store]);
+    await conduct().tick(lease, signal);
+    expect(await findRollout(db, id)).toMatchObject({ state: 'done' });
+    expect(await listUpgrades()).toEqual([]);
+  });
+
+  test.each(['queued', 'unhealthy'])('so is one whose upgrade is %s', async (how) => {
+    const [store = ''] = await makeStores(1);
+    const id = await begin({ waveSize: 1, allowedUnhealthy: 0 });
+    await conduct().tick(lease, signal);
+    if (how === 'unhealthy') {
+      await finish([store], 'failed');
+      await conduct().tick(lease, signal);
+      expect(await findRollout(db, id)).toMatchObject({ state: 'stopped' });
+    }
+    await leave(store);
+    await db.transaction().execute((tx) => setRolloutState(tx, id, 'running', null, new Date()));
+    await conduct().tick(lease, signal);
+    expect(await listRolloutStores(db, id, { after: 0, limit: 1 })).toMatchObject([
+      { state: 'left-out', reason: 'The store’s cluster, “gone”, is not connected.' },
+    ]);
+    expect(await findRollout(db, id)).toMatchObject({ state: 'done' });
+  });
 });
 
 describe('a cluster that is not heard', () => {

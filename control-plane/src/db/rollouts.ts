@@ -291,6 +291,13 @@ export async function findAwaited(
   return rows.map(({ cluster }) => cluster);
 }
 
+/** A store that was upgraded, as it is now. */
+type StandingStore = {
+  readonly storeId: string;
+  readonly cluster: string;
+  readonly status: StoreStatus;
+};
+
 /**
  * Upgraded stores that are failed or degraded, with nothing changed since: by the index of all in
  * trouble. Not those on silent clusters.
@@ -299,9 +306,9 @@ export async function listTurned(
   tx: Tx,
   rolloutId: string,
   silent: readonly string[],
-): Promise<readonly { readonly storeId: string; readonly status: StoreStatus }[]> {
-  const { rows } = await sql<{ storeId: string; status: StoreStatus }>`
-    select s.id as store_id, s.status from stores s cross join lateral (
+): Promise<readonly StandingStore[]> {
+  const { rows } = await sql<StandingStore>`
+    select s.id as store_id, s.cluster, s.status from stores s cross join lateral (
       select from rollout_stores r
       where r.rollout_id = ${rolloutId} and r.store_id = s.id and r.state = 'upgraded'
         and r.operation_id = s.operation_id
@@ -313,14 +320,11 @@ export async function listTurned(
 }
 
 /** Stores whose upgrade left them unhealthy, as they are now. */
-export async function listUnhealthy(
-  tx: Tx,
-  rolloutId: string,
-): Promise<readonly { readonly storeId: string; readonly status: StoreStatus }[]> {
+export async function listUnhealthy(tx: Tx, rolloutId: string): Promise<readonly StandingStore[]> {
   return tx
     .selectFrom('rolloutStores as r')
     .innerJoin('stores as s', 's.id', 'r.storeId')
-    .select(['r.storeId', 's.status'])
+    .select(['r.storeId', 's.cluster', 's.status'])
     .where('r.rolloutId', '=', rolloutId)
     .where('r.state', '=', 'unhealthy')
     .execute();

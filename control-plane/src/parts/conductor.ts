@@ -13,6 +13,7 @@ export async function startConductor(shared: Shared): Promise<void> {
     clock,
     logger,
     engines,
+    clusters,
     acceptor: createAcceptor({
       db,
       clock,

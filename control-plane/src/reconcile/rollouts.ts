@@ -32,6 +32,7 @@ import {
   settleStores,
   type RolloutRow,
 } from '../db/rollouts.ts';
+import { describeUnconnected } from '../domain/cluster.ts';
 import type { Clock } from '../domain/ids.ts';
 import { SILENCE_MS } from '../domain/placement.ts';
 import type { Engine } from '../domain/request.ts';
@@ -51,6 +52,8 @@ export type ConductorOptions = {
   readonly logger: Logger;
   readonly acceptor: Pick<Acceptor, 'change'>;
   readonly engines: readonly Engine[];
+  /** The connected ones: stores of others are left out, not waited for. */
+  readonly clusters: readonly { readonly name: string }[];
   /** Something was recorded for the writer. */
   readonly onQueued: () => void;
 };
@@ -100,13 +103,15 @@ async function advance(tx: Tx, options: ConductorOptions, id: string): Promise<W
   if (rollout === null) return null;
   const { toVersion, waveSize, allowedUnhealthy } = rollout;
   const { asked, unasked } = await listUpgrading(tx, id);
-  const silent = await listSilent(tx, new Date(now.getTime() - SILENCE_MS));
+  const isConnected = (cluster: string) => options.clusters.some(({ name }) => name === cluster);
+  const silent = (await listSilent(tx, new Date(now.getTime() - SILENCE_MS))).filter(isConnected);
   const settled = asked.flatMap((store) => {
+    if (!isConnected(store.cluster)) return [leaveBehind(store)];
     const end = silent.includes(store.cluster) ? null : judgeUpgrade(store, toVersion);
     return end === null ? [] : [{ storeId: store.storeId, ...end }];
   });
   await settleStores(tx, id, settled, now);
-  const unhealthy = await refreshHealth(tx, id, silent, now);
+  const unhealthy = await refreshHealth(tx, id, { silent, isConnected, now });
   if (rollout.state !== 'running') {
     await putBackUnasked(tx, rollout);
     return null;
@@ -143,25 +148,37 @@ async function advance(tx: Tx, options: ConductorOptions, id: string): Promise<W
   }
 }
 
+/** Nothing will be known of a store whose cluster was taken out of the settings. */
+function leaveBehind({ storeId, cluster }: { readonly storeId: string; readonly cluster: string }) {
+  return { storeId, state: 'left-out' as const, reason: describeUnconnected(cluster).message };
+}
+
 /** Notes which upgraded stores turned unhealthy, and which are well again; how many are unhealthy. */
 async function refreshHealth(
   tx: Tx,
   id: string,
-  silent: readonly string[],
-  now: Date,
+  known: {
+    readonly silent: readonly string[];
+    readonly isConnected: (cluster: string) => boolean;
+    readonly now: Date;
+  },
 ): Promise<number> {
+  const { silent, isConnected, now } = known;
   const before = await listUnhealthy(tx, id);
-  const well = before.flatMap(({ storeId, status }) => {
-    const end = judgeUnhealthy(status);
-    return end === null ? [] : [{ storeId, ...end }];
+  const over = before.flatMap((store) => {
+    if (!isConnected(store.cluster)) return [leaveBehind(store)];
+    const end = judgeUnhealthy(store.status);
+    return end === null ? [] : [{ storeId: store.storeId, ...end }];
   });
-  const turned = (await listTurned(tx, id, silent)).map(({ storeId, status }) => ({
-    storeId,
-    state: 'unhealthy' as const,
-    reason: `It is ${status} since its upgrade.`,
-  }));
-  await settleStores(tx, id, [...well, ...turned], now);
-  return before.length - well.length + turned.length;
+  const turned = (await listTurned(tx, id, silent))
+    .filter(({ cluster }) => isConnected(cluster))
+    .map(({ storeId, status }) => ({
+      storeId,
+      state: 'unhealthy' as const,
+      reason: `It is ${status} since its upgrade.`,
+    }));
+  await settleStores(tx, id, [...over, ...turned], now);
+  return before.length - over.length + turned.length;
 }
 
 /** The platform's own act: nobody asked for it at this moment. */
