@@ -44,6 +44,7 @@ beforeAll(async () => {
     .execute();
   const silent = createLogger('silent');
   const publisher = createPublisher({
+    clusters: ['lab'],
     domainOf: () => null,
     deadlineMs: 600_000,
     db: api.db,

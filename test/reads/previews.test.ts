@@ -48,6 +48,7 @@ beforeAll(async () => {
     reads: { repository: reader, repositoryName: REPOSITORY, render },
   });
   publisher = createPublisher({
+    clusters: ['lab'],
     domainOf: () => null,
     deadlineMs: 600_000,
     db: api.db,

@@ -52,6 +52,7 @@ afterEach(async () => {
 
 function startWriter(db: Db): void {
   writer = createPublisher({
+    clusters: ['lab'],
     domainOf: () => null,
     deadlineMs: 600_000,
     db,

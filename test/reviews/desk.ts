@@ -124,6 +124,7 @@ export async function openDesk(): Promise<Desk> {
         logger: createLogger('silent'),
         clock: () => new Date(),
         repository: REPOSITORY,
+        clusters: ['lab'],
         openBranch: () => repository.open(),
         render: createStoreRenderer(sources, address, exampleCluster),
         domainOf: () => null,

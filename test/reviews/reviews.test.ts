@@ -79,6 +79,30 @@ async function inWork(work: (run: (...args: string[]) => Promise<string>) => Pro
   }
 }
 
+test('a review of a cluster that is not connected waits, whatever is decided; the others go on', async () => {
+  const connect = (...clusters: string[]) =>
+    desk.start({ publisher: { clusters }, reviewer: { clusters } });
+  await desk.db
+    .insertInto('tenantClusters')
+    .values({ tenantId: 'abc123', cluster: 'north', committedAt: new Date(), seenAt: new Date() })
+    .execute();
+  await connect('lab', 'north');
+  const { operationId } = await desk.create({ name: 'away', cluster: 'north' });
+  const number = await desk.opened(operationId);
+  await connect('lab');
+  await desk.approve(number);
+  const unopened = await desk.create({ name: 'unasked', cluster: 'north' });
+  const shop = await desk.create({ name: 'shop' });
+  await desk.approve(await desk.opened(shop.operationId));
+  await desk.reached(shop.operationId, 'waiting');
+  await desk.reached(operationId, 'review');
+  await desk.reached(unopened.operationId, 'queued');
+  expect(await desk.pullRequest(number)).toMatchObject({ state: 'open' });
+  await connect('lab', 'north');
+  await desk.reached(operationId, 'waiting');
+  await desk.opened(unopened.operationId);
+});
+
 test('a create waits on a branch of its own, and is on the main one when somebody approves', async () => {
   await desk.start();
   const { spec, operationId } = await desk.create();

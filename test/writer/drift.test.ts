@@ -37,6 +37,7 @@ afterEach(async () => {
 
 function startWriter(): void {
   writer = createPublisher({
+    clusters: ['lab'],
     domainOf: () => null,
     deadlineMs: 600_000,
     db: database.db,

@@ -87,7 +87,7 @@ test('a change that comes while its store’s commit is settled', async () => {
 
 test('a change that comes while its store’s operation fails', async () => {
   const store = await insertStore(database.db);
-  const [operation] = await listQueuedOperations(database.db, 'test');
+  const [operation] = await listQueuedOperations(database.db, 'test', ['lab']);
   if (operation === undefined) throw new Error('nothing is queued');
   await supersedeDuring(store, () =>
     failOperation(

@@ -18,6 +18,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertTenant } from '../support/stores.ts';
 
 const REPOSITORY = 'test';
+const CLUSTERS = ['lab'];
 const TENANTS = 20;
 const QUEUED = 6_000;
 /** For a batch of 50, with room; whatever goes through the queue, or all stores, reads twice that. */
@@ -78,7 +79,7 @@ async function readCount(tx: Tx): Promise<number> {
 
 /** Publishes the next batch as far as the database is concerned. */
 async function settleNext(tx: Tx): Promise<void> {
-  const operations = await listQueuedOperations(tx, REPOSITORY);
+  const operations = await listQueuedOperations(tx, REPOSITORY, CLUSTERS);
   const at = new Date();
   const settled = await settleIn(tx, {
     repository: REPOSITORY,
@@ -108,15 +109,15 @@ test.each([
   await fillQueue(QUEUED);
 
   const read = {
-    operations: await countRead((tx) => listQueuedOperations(tx, REPOSITORY)),
+    operations: await countRead((tx) => listQueuedOperations(tx, REPOSITORY, CLUSTERS)),
     tenants: await countRead(listQueuedTenants),
-    reviews: await countRead(listReviewsToOpen),
+    reviews: await countRead((tx) => listReviewsToOpen(tx, CLUSTERS)),
     settled: await countRead(settleNext),
-    next: await countRead((tx) => listQueuedOperations(tx, REPOSITORY)),
+    next: await countRead((tx) => listQueuedOperations(tx, REPOSITORY, CLUSTERS)),
   };
   for (const [what, rows] of Object.entries(read)) expect(rows, what).toBeLessThan(READ_AT_MOST);
   // It is a queue: the batch is the oldest of it, in its order.
-  const batch = await listQueuedOperations(database.db, REPOSITORY);
+  const batch = await listQueuedOperations(database.db, REPOSITORY, CLUSTERS);
   expect(batch.map(({ spec }) => spec.name)).toEqual(
     Array.from({ length: 50 }, (_, index) => `shop-${index + 51}`),
   );

@@ -45,6 +45,7 @@ afterEach(async () => {
 
 function startWriter(changes: Partial<PublisherOptions> = {}, holder = 'one'): Publisher {
   const publisher = createPublisher({
+    clusters: ['lab'],
     domainOf: () => null,
     deadlineMs: 600_000,
     db: database.db,
@@ -303,6 +304,28 @@ test('an operation that cannot be planned fails alone, with the reason', async (
     status: 'failed',
     errorCode: 'template_missing',
   });
+});
+
+test('what waits for a cluster that is not connected waits until it is', async () => {
+  await insertTenant(database.db);
+  await database.db
+    .insertInto('tenantClusters')
+    .values({ tenantId: 'abc123', cluster: 'north', committedAt: new Date(), seenAt: new Date() })
+    .execute();
+  const away = await insertStore(database.db, { name: 'away', cluster: 'north' });
+  const shop = await insertStore(database.db, { name: 'shop' });
+  const render = (...connected: string[]) =>
+    createStoreRenderer(sources, address, (name) => {
+      if (connected.includes(name)) return exampleCluster(name);
+      throw new PlatformError('unknown_cluster', `There is no cluster named ${name}.`);
+    });
+  startWriter({ clusters: ['lab'], render: render('lab') });
+  await waitForState(shop.operationId, 'waiting');
+  expect(await readStore(away.spec.id)).toMatchObject({ errorCode: null });
+  await waitForState(away.operationId, 'queued');
+  await Promise.all(loops.splice(0).map((loop) => loop.stop()));
+  startWriter({ clusters: ['lab', 'north'], render: render('lab', 'north') });
+  await waitForState(away.operationId, 'waiting');
 });
 
 test('while one Argo CD does not answer, pushes go on, told to it together and to another at once', async () => {

@@ -72,14 +72,19 @@ const BATCH = 50;
 
 /**
  * The oldest operations whose tenant's project has been seen in its cluster, but for those that are
- * reviewed first (reviews.ts). The delete of what never was on the branch waits until the pull
+ * reviewed first (reviews.ts), and those of clusters that are not connected: they wait until theirs is.
+ * The delete of what never was on the branch waits until the pull
  * requests of its store are closed, and their branches gone: one of them may be merged meanwhile.
  *
  * However long the queue is, this reads a batch of it. It goes from one operation to the next, each
  * found by one look into the index: as one ordered list the planner would rather sort the whole
  * queue whenever it does not know how long that is, as after a crash of Postgres.
  */
-export async function listQueuedOperations(db: Db, repository: string): Promise<QueuedOperation[]> {
+export async function listQueuedOperations(
+  db: Db,
+  repository: string,
+  clusters: readonly string[],
+): Promise<QueuedOperation[]> {
   const { rows } = await sql<Omit<QueuedOperation, 'spec'> & { readonly spec: RecordedSpec }>`
     with recursive walk as (
       select 0 as place, 0::bigint as seq, null::text as id
@@ -89,7 +94,8 @@ export async function listQueuedOperations(db: Db, repository: string): Promise<
         select o.seq, o.id from operations o
         where o.state = 'queued' and not o.needs_review and o.seq > w.seq
           and (select tc.seen_at from tenant_clusters tc
-            where tc.tenant_id = o.tenant_id and tc.cluster = o.cluster) is not null
+            where tc.tenant_id = o.tenant_id and tc.cluster = o.cluster
+              and tc.cluster = any(${clusters})) is not null
           and (o.action <> 'release'
             or (select s.commit_sha from stores s where s.id = o.store_id) is not null
             or not exists (select from pull_requests p

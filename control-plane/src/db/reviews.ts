@@ -75,12 +75,16 @@ const REQUESTER = sql`
   left join tokens k on k.id = o.requested_by`;
 
 /** The oldest operations that need a pull request and whose tenant's project has been seen. */
-export async function listReviewsToOpen(db: Db): Promise<ReviewedOperation[]> {
+export async function listReviewsToOpen(
+  db: Db,
+  clusters: readonly string[],
+): Promise<ReviewedOperation[]> {
   const { rows } = await sql<RecordedOperation>`
     select ${OPERATION} from operations o
     join tenant_clusters tc on tc.tenant_id = o.tenant_id and tc.cluster = o.cluster
     ${REQUESTER}
     where o.state = 'queued' and o.needs_review and tc.seen_at is not null
+      and tc.cluster = any(${clusters})
     order by o.seq limit ${AT_ONCE}
   `.execute(db);
   return rows.map(complete);
@@ -187,6 +191,18 @@ export async function hasReviews(db: Db, repository: string): Promise<boolean> {
       or exists (select 1 from operations where review_commit is not null) as has
   `.execute(db);
   return rows[0]?.has === true;
+}
+
+/** Whether an operation waits for its pull request. */
+export async function isReviewToOpen(db: Db, operationId: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('operations')
+    .select('id')
+    .where('id', '=', operationId)
+    .where('state', '=', 'queued')
+    .where('needsReview', '=', true)
+    .executeTakeFirst();
+  return found !== undefined;
 }
 
 /** Writes down which commit is about to be pushed, so that it is known again after a crash. */

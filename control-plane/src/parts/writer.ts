@@ -39,6 +39,7 @@ export async function startWriter(
   };
   const render = await shared.renderer();
   const rules = {
+    clusters: clusters.map(({ name }) => name),
     domainOf: (store: StoreSpec) => findDomain(clusters, store),
     deadlineMs: config.SHOPYARD_DEADLINE_SECONDS * 1_000,
   };

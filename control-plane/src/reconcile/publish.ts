@@ -48,6 +48,8 @@ export type PublisherOptions = EndRules & {
   readonly clock: () => Date;
   /** Name of the branch in the tables: its address and branch. */
   readonly repository: string;
+  /** The names of the connected ones: what is queued for others waits. */
+  readonly clusters: readonly string[];
   readonly openBranch: (signal: AbortSignal) => Promise<Branch>;
   readonly seeds: readonly Seed[];
   readonly render: RenderAction;
@@ -160,10 +162,10 @@ class Session {
 
   /** Publishes what waits, at most one batch; false when nothing did. */
   async publishNext(): Promise<boolean> {
-    const { db, repository } = this.#options;
+    const { db, repository, clusters } = this.#options;
     const [tenants, operations] = await Promise.all([
       listQueuedTenants(db),
-      listQueuedOperations(db, repository),
+      listQueuedOperations(db, repository, clusters),
     ]);
     if (tenants.length + operations.length === 0) return false;
     this.#options.fault?.('accepted', operations.length);
@@ -171,7 +173,7 @@ class Session {
     let left = operations;
     await this.#publish(async (batch, attempt) => {
       // After a doubtful push some of these may have turned out to be on the branch already.
-      if (attempt > 0) left = await listQueuedOperations(db, repository);
+      if (attempt > 0) left = await listQueuedOperations(db, repository, clusters);
       return this.#plan(batch, tenants, left);
     });
     this.#options.measure.batch(left.length, (performance.now() - startedAt) / 1_000);

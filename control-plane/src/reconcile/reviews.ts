@@ -16,6 +16,7 @@ import { settle, settleMerged } from '../db/queue.ts';
 import {
   endReview,
   hasReviews,
+  isReviewToOpen,
   listOpenReviews,
   listReviewsToOpen,
   listStaleReviews,
@@ -53,6 +54,8 @@ export type ReviewerOptions = {
   readonly logger: Logger;
   readonly clock: () => Date;
   readonly repository: string;
+  /** The names of the connected ones: reviews of others wait, whatever is decided about them. */
+  readonly clusters: readonly string[];
   /** A view of the branch that nobody else uses; asked for when there is the first review. */
   readonly openBranch: (signal: AbortSignal) => Promise<Branch>;
   readonly forge: () => Promise<Forge>;
@@ -184,12 +187,12 @@ class ReviewDesk {
 
   /** Everything that can be done now. */
   async work(look: boolean): Promise<'done' | 'look again'> {
-    const { db, repository } = this.#options;
+    const { db, repository, clusters } = this.#options;
     if (this.#isFirst) await requeueElsewhere(db, this.#lease, repository);
     this.#forgetPostponed();
     const isLooking = look || this.#isFirst;
     const [toOpen, open, stale] = await Promise.all([
-      listReviewsToOpen(db),
+      listReviewsToOpen(db, clusters),
       listOpenReviews(db, repository, { isDecided: !isLooking }),
       listStaleReviews(db, repository),
     ]);
@@ -207,13 +210,17 @@ class ReviewDesk {
       if (!(await this.#try(`#${one.number}`, null, () => this.#closeStale(forge, one))))
         busy.add(one.storeId);
     for (const one of open)
-      if (one.decision !== null)
+      if (one.decision !== null && this.#isConnected(one.operation))
         await this.#try(one.operation.id, one.operation, () => this.#carryOut(forge, one));
     for (const one of toOpen)
       if (!busy.has(one.storeId)) await this.#try(one.id, one, () => this.#open(forge, one));
     if (isLooking) await this.#look(forge, await listOpenReviews(db, repository));
     this.#isFirst = false;
     return this.#hasFallenBehind() ? 'look again' : 'done';
+  }
+
+  #isConnected({ cluster }: ReviewedOperation): boolean {
+    return this.#options.clusters.includes(cluster);
   }
 
   #hasFallenBehind(): boolean {
@@ -405,6 +412,7 @@ class ReviewDesk {
     const branch = first === undefined ? null : await this.#refresh();
     for (const review of open) {
       const { operation, number } = review;
+      if (!this.#isConnected(operation)) continue;
       const follow = async () => {
         await this.#follow(forge, review, byNumber.get(number), branch);
       };
@@ -610,8 +618,8 @@ class ReviewDesk {
   async #closeStray(forge: Forge, { number, branch }: PullRequest): Promise<void> {
     const operationId = readReviewBranch(branch);
     if (operationId === null) return;
-    const waiting = await listReviewsToOpen(this.#options.db);
-    if (waiting.some((one) => one.id === operationId)) return;
+    const { db } = this.#options;
+    if (await isReviewToOpen(db, operationId)) return;
     await this.#close(forge, number, 'Nothing in Shopyard waits for it.');
   }
 
