@@ -38,9 +38,15 @@ const freshStore = (world: World, side: Side) => world.store(side);
 
 /** Deletes that wait; nobody who asks here asked for one. */
 async function hold(world: World): Promise<string> {
+  // A cluster has one that is open.
+  await world.api.db
+    .updateTable('holds')
+    .set({ state: 'rejected' })
+    .where('state', '=', 'open')
+    .execute();
   const { id } = await world.api.db
     .insertInto('holds')
-    .values({ id: `hold_${world.next()}`, cluster: `held-${world.next()}`, openedAt: new Date() })
+    .values({ id: `hold_${world.next()}`, cluster: 'lab', openedAt: new Date() })
     .returning('id')
     .executeTakeFirstOrThrow();
   return id;

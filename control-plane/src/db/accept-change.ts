@@ -40,7 +40,7 @@ import {
   type ChangeDecision,
   type DecidedChange,
 } from '../domain/change.ts';
-import { DEFAULT_RULES, findDomain } from '../domain/cluster.ts';
+import { DEFAULT_RULES, describeUnconnected, findDomain } from '../domain/cluster.ts';
 import { writeOptions } from '../domain/options.ts';
 import type { Offer } from '../domain/request.ts';
 import { needsReview, readMode } from '../domain/review.ts';
@@ -98,6 +98,8 @@ async function tryChange(
             operation.kind === 'delete' &&
             operation.state === 'failed'
           ) {
+            if (!isConnected(options.offer, store))
+              return { kind: 'refused', ...describeUnconnected(store.cluster) };
             const { kind, action } = operation;
             const again = { ...readSettable(store), reverts: null, restores: null, adopts: null };
             // Who agreed to it agreed to all of its commits.
@@ -138,6 +140,10 @@ async function tryChange(
     if (wanted.host !== null && isHostTaken(error)) return hostTaken(wanted.host, 'domain');
     throw error;
   }
+}
+
+function isConnected({ clusters }: Offer, { cluster }: StoreWithTenant): boolean {
+  return clusters.some(({ name }) => name === cluster);
 }
 
 /** Whether somebody is to agree to a change before it reaches the branch. */

@@ -99,6 +99,9 @@ export function decideChange(
     return change.kind === 'delete'
       ? { kind: 'unchanged' }
       : { kind: 'refused', code: 'store_deleting', message: `“${name}” is being deleted.` };
+  // Past its time it was refused, or failed: asked for again it goes on.
+  const isKept = purgeAt !== null && purgeAt > facts.now;
+  if (change.kind === 'delete' && isKept && change.now !== true) return { kind: 'unchanged' };
   const cluster = offer.clusters.find((one) => one.name === standing.cluster);
   // Its rules are in its settings, and so is what its files are made with.
   if (cluster === undefined) return { kind: 'refused', ...describeUnconnected(standing.cluster) };
@@ -281,9 +284,6 @@ function decideDelete(
   cluster: Cluster,
   now: Date,
 ): ChangeDecision {
-  // Past its time it was refused, or failed: asked for again it goes on.
-  if (standing.purgeAt !== null && standing.purgeAt > now && change.now !== true)
-    return { kind: 'unchanged' };
   if (standing.protected)
     return {
       kind: 'refused',

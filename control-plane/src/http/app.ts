@@ -132,7 +132,10 @@ export function createRoutes(
     ...storeChangeRoutes({ db, clock, ids, offer, acceptor, reads: options.reads, announce }),
     ...rolloutRoutes({ db, clock, ids, engines }),
     ...readRoutes({ ...options, placer, reservedHosts }),
-    ...reviewRoutes({ db, clock, reads: options.reads, forgeKind: options.forgeKind, announce }),
+    ...reviewRoutes({
+      ...{ db, clock, clusters, announce },
+      ...{ reads: options.reads, forgeKind: options.forgeKind },
+    }),
     ...driftRoutes({ db, clock, offer, acceptor, reads: options.reads, announce }),
     ...holdRoutes({
       ...{ db, clock, clusters, announce },

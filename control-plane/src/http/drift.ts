@@ -10,6 +10,7 @@ import { listDrifts } from '../db/drifts.ts';
 import type { Db } from '../db/open.ts';
 import type { StoreWithTenant } from '../db/stores.ts';
 import { decideChange, type Change } from '../domain/change.ts';
+import { describeUnconnected } from '../domain/cluster.ts';
 import { hashBlob, type Drift } from '../domain/drift.ts';
 import type { Clock } from '../domain/ids.ts';
 import type { Offer } from '../domain/request.ts';
@@ -21,7 +22,7 @@ import { readStoreFile } from '../render/store-file.ts';
 import type { RepositoryChange } from '../repository/types.ts';
 import { ALTERING, answerOutcome, keyOf } from './accepted.ts';
 import { describeFile, MOST_FILES, readContent, type Content } from './changes.ts';
-import { RequestProblem } from './problem.ts';
+import { notConnected, RequestProblem } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Route } from './route.ts';
 import { readStore } from './stores.ts';
@@ -97,6 +98,7 @@ export function driftRoutes(options: DriftRouteOptions): Route[] {
       ],
       handle: async (call) => {
         const store = await readStore(db, call);
+        if (!isConnected(options, store)) throw notConnected(store.cluster);
         if (store.driftSha !== null && store.driftSha !== call.body.commit)
           throw new RequestProblem('drifted', 'Its files were changed again since you looked.', {
             hint: 'Look at the difference as it is now.',
@@ -121,15 +123,20 @@ export function driftRoutes(options: DriftRouteOptions): Route[] {
   ];
 }
 
+/** Its files are made with its cluster's settings. */
+function isConnected({ offer }: DriftRouteOptions, { cluster }: StoreWithTenant): boolean {
+  return offer.clusters.some(({ name }) => name === cluster);
+}
+
 /** As much of what differs as one answer holds. */
-async function showDrifts(
-  { db, reads }: DriftRouteOptions,
-  store: StoreWithTenant,
-): Promise<Shown> {
+async function showDrifts(options: DriftRouteOptions, store: StoreWithTenant): Promise<Shown> {
+  const { db, reads } = options;
   const all = await listDrifts(db, [store.id]);
   if (all.length === 0) return { drifts: [], omitted: 0 };
   const tip = await reads.repository.readTip();
-  const rendered = renderAnew(reads, specOf(store, store.tenantSlug));
+  const rendered = isConnected(options, store)
+    ? renderAnew(reads, specOf(store, store.tenantSlug))
+    : new Map<string, string>();
   const changes = new Map<string, RepositoryChange | null>();
   const readFirst = async (sha: string): Promise<RepositoryChange | null> => {
     const known = changes.get(sha);
@@ -165,11 +172,14 @@ function renderAnew(reads: Pick<Reads, 'render'>, store: StoreSpec): ReadonlyMap
 }
 
 function propose(
-  { reads, offer, clock }: DriftRouteOptions,
+  settings: DriftRouteOptions,
   store: StoreWithTenant,
   { drifts, omitted }: Shown,
 ): Proposal {
+  const { reads, offer, clock } = settings;
   const none = new Map<string, string>();
+  if (!isConnected(settings, store))
+    return { ok: false, why: none, all: describeUnconnected(store.cluster).message };
   if (store.driftSha === null || drifts.length === 0)
     return { ok: false, why: none, all: 'Nothing was changed.' };
   const unread = drifts.flatMap(({ path, file: { note } }) =>

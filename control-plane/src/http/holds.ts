@@ -26,7 +26,7 @@ import { endUncommitted } from '../db/uncommitted.ts';
 import { findDomain, type Cluster } from '../domain/cluster.ts';
 import { isAsker, judgeApproval } from '../domain/guard.ts';
 import type { Clock } from '../domain/ids.ts';
-import { notFound, RequestProblem } from './problem.ts';
+import { notConnected, notFound, RequestProblem } from './problem.ts';
 import { route, type Answer, type Call, type Route } from './route.ts';
 
 export type HoldRouteOptions = {
@@ -44,7 +44,7 @@ type Decision =
   | { readonly kind: 'rejected' };
 
 export function holdRoutes(options: HoldRouteOptions): Route[] {
-  const { db, clock, announce } = options;
+  const { db, clock, clusters, announce } = options;
 
   const decide = async (call: Call<unknown, unknown>, decision: Decision): Promise<Answer> => {
     const id = readHoldId(call);
@@ -58,6 +58,7 @@ export function holdRoutes(options: HoldRouteOptions): Route[] {
             'hold_decided',
             `These deletes were ${row.state} by ${row.decidedByName ?? 'somebody'}.`,
           );
+        if (!clusters.some(({ name }) => name === row.cluster)) throw notConnected(row.cluster);
         if (decision.kind === 'approved') await checkApprover(tx, row, call);
         const waiting = await lockWaiting(tx, id);
         const decided = decision.kind === 'approved' ? choose(waiting, decision) : waiting;
@@ -105,7 +106,14 @@ export function holdRoutes(options: HoldRouteOptions): Route[] {
       summary: 'Let the deletes go on that were looked at; not for whoever asked for one of them',
       body: ApproveHold,
       answers: { 200: HoldAnswer },
-      problems: ['not_found', 'malformed_json', 'invalid_request', 'hold_decided', 'hold_moved'],
+      problems: [
+        'not_found',
+        'malformed_json',
+        'invalid_request',
+        'hold_decided',
+        'hold_moved',
+        'cluster_not_connected',
+      ],
       handle: (call) => decide(call, { kind: 'approved', ...call.body }),
     }),
     route({
@@ -114,7 +122,7 @@ export function holdRoutes(options: HoldRouteOptions): Route[] {
       policy: 'operator',
       summary: 'Stop these deletes: the stores are as they were',
       answers: { 200: HoldAnswer },
-      problems: ['not_found', 'hold_decided'],
+      problems: ['not_found', 'hold_decided', 'cluster_not_connected'],
       handle: (call) => decide(call, { kind: 'rejected' }),
     }),
   ];

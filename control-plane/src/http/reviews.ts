@@ -23,7 +23,7 @@ import type { ForgeKind } from '../forge/types.ts';
 import type { CommitSha } from '../git/types.ts';
 import { isPathOfTenant } from '../render/paths.ts';
 import { MOST_FILES, readFiles } from './changes.ts';
-import { invalidRequest, notFound, RequestProblem } from './problem.ts';
+import { invalidRequest, notConnected, notFound, RequestProblem } from './problem.ts';
 import type { Reads } from './reads.ts';
 import { route, type Answer, type Call, type Route } from './route.ts';
 import { scopeOf } from './stores.ts';
@@ -33,12 +33,13 @@ export type ReviewRouteOptions = {
   readonly clock: Clock;
   readonly reads: Pick<Reads, 'repository' | 'repositoryName'>;
   readonly forgeKind: ForgeKind;
+  readonly clusters: readonly { readonly name: string }[];
   /** Something was recorded that the writer should look at. */
   readonly announce: () => void;
 };
 
 export function reviewRoutes(options: ReviewRouteOptions): Route[] {
-  const { db, clock, reads, forgeKind, announce } = options;
+  const { db, clock, reads, forgeKind, clusters, announce } = options;
   const repository = reads.repositoryName;
 
   const decide = async (call: Call<unknown, unknown>, wanted: ReviewDecision): Promise<Answer> => {
@@ -51,6 +52,7 @@ export function reviewRoutes(options: ReviewRouteOptions): Route[] {
         `Pull request #${number} is decided on ${forgeKind === 'github' ? 'GitHub' : 'Gitea'}.`,
         known.url === null ? {} : { hint: `Merge or close it at ${known.url}.` },
       );
+    if (!clusters.some(({ name }) => name === known.cluster)) throw notConnected(known.cluster);
     const outcome = await decideReview(db, call, { repository, number }, wanted, clock());
     switch (outcome.kind) {
       case 'not-found':
@@ -152,6 +154,7 @@ export function reviewRoutes(options: ReviewRouteOptions): Route[] {
         'review_over',
         'review_moved',
         'review_elsewhere',
+        'cluster_not_connected',
       ],
       handle: (call) => decide(call, { kind: 'approved', headSha: call.body.headSha }),
     }),
@@ -168,6 +171,7 @@ export function reviewRoutes(options: ReviewRouteOptions): Route[] {
         'invalid_request',
         'review_over',
         'review_elsewhere',
+        'cluster_not_connected',
       ],
       handle: (call) => decide(call, { kind: 'rejected', reason: call.body?.reason ?? null }),
     }),
