@@ -60,7 +60,7 @@ const STAND_INS = [
   'npm',
   'pg_dump',
   'pg_restore',
-].concat(['psql', 'runuser', 'systemctl', 'tar', 'useradd']);
+].concat(['psql', 'runuser', 'systemctl', 'systemd-run', 'tar', 'useradd']);
 /** What a machine may lack. */
 const PROGRAMS = ['curl', 'jq', 'openssl'];
 const isInstalled = (name: string): boolean =>

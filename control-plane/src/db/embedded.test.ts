@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -39,6 +39,24 @@ test('keeps its data over a stop, and adopts a server that was left running', as
   expect(await ask(third.url, 'select count(*)::int as n from kept')).toEqual([{ n: 0 }]);
   await third.stop();
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  'as root it leaves a database of another user’s as it is, and says whose it is',
+  async () => {
+    const root = join(folder, 'postgres');
+    const data = join(root, 'data');
+    await mkdir(data, { recursive: true });
+    await writeFile(join(data, 'PG_VERSION'), '18\n');
+    for (const path of [root, data]) await chown(path, 65_534, 65_534);
+    await expect(startEmbeddedPostgres(root)).rejects.toMatchObject({
+      code: 'data_dir_foreign',
+      message: expect.stringContaining('and this is root') as string,
+      hint: expect.stringContaining('runuser -u ') as string,
+    });
+    expect(await stat(root)).toMatchObject({ uid: 65_534 });
+    expect(await readdir(root)).toEqual(['data']);
+  },
+);
 
 const START = `
   const { startEmbeddedPostgres } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)});

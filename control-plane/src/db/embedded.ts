@@ -63,6 +63,7 @@ export async function startEmbeddedPostgres(
   const user = process.getuid?.() === 0 ? await findPostgresUser() : null;
   if (user !== null) {
     refuseClosedParent(root, user);
+    await refuseForeignData(data, user);
     await chown(root, user.uid, user.gid);
     program = await openProgram(program, user, options.copies ?? COPIES);
   }
@@ -242,6 +243,28 @@ function refuseClosedParent(folder: string, user: User): void {
       hint: `Set SHOPYARD_DATA_DIR to a folder outside it (for instance /var/lib/shopyard), or allow passage with: chmod o+x ${closed}`,
     },
   );
+}
+
+/** A control plane that is not root's made it: Postgres takes no folder of somebody else's. */
+async function refuseForeignData(data: string, user: User): Promise<void> {
+  const owner = await stat(data).then(
+    ({ uid }) => uid,
+    () => user.uid,
+  );
+  if (owner === user.uid) return;
+  const name = await findUserName(owner);
+  throw new PlatformError(
+    'data_dir_foreign',
+    `The database in ${data} is the user ${name}’s, and this is root.`,
+    { field: 'SHOPYARD_DATA_DIR', hint: `Run this as that user: runuser -u ${name} -- …` },
+  );
+}
+
+async function findUserName(uid: number): Promise<string> {
+  const entries = (await readFile('/etc/passwd', 'utf8')).split('\n');
+  const [name = ''] =
+    entries.map((entry) => entry.split(':')).find((one) => one[2] === `${uid}`) ?? [];
+  return name === '' ? `#${uid}` : name;
 }
 
 async function readOrMakePassword(file: string): Promise<string> {
