@@ -14,7 +14,8 @@ const BUILT = join(PORTAL, 'build', '.sources');
 
 if (!areInstalled()) {
   say('Installing packages (once)…');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // With NODE_ENV=production npm leaves them out: the Node that runs all this, and the portal's build.
+  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
 // A published image holds the built portal without its sources.
