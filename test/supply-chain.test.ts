@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { minimumGo } from '../bootstrap/lab/versions.ts';
 
 const TOP = join(import.meta.dirname, '..');
 const read = (path: string): Promise<string> => readFile(join(TOP, path), 'utf8');
@@ -20,6 +21,13 @@ test('workflows use actions by commit, with the version beside it', async () => 
     for (const line of uses)
       expect(line, file).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+(\.\d+)*$/);
   }
+});
+
+test('workflows have a Go that is new enough for the lab, whatever a runner has of its own', async () => {
+  const text = await read('.github/workflows/ci.yml');
+  const versions = [...text.matchAll(/go-version: '(.*)'/g)].map(([, version]) => version);
+  expect(versions).not.toEqual([]);
+  for (const version of versions) expect(version).toBe(`~${minimumGo}`);
 });
 
 test('every package of the lock file has its checksum and no address', async () => {
