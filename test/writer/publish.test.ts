@@ -290,7 +290,10 @@ test('a person’s commit in between is kept, indexed and told to Argo CD (relia
     .where('sha', '=', sha)
     .executeTakeFirstOrThrow();
   expect(row).toMatchObject({ author: 'Ada', operationId: null, subject: 'Note the owner' });
-  expect(relayed.flatMap((push) => push.commits.map((commit) => commit.sha))).toContain(sha);
+  // Argo CD is told beside what is written down.
+  await vi.waitFor(() =>
+    expect(relayed.flatMap((push) => push.commits.map((commit) => commit.sha))).toContain(sha),
+  );
 });
 
 test('an operation that cannot be planned fails alone, with the reason', async () => {
