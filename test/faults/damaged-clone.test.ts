@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { createRandom, META, startTestForge } from '../../control-plane/src/forge/testing.ts';
 import type { Branch } from '../../control-plane/src/git/types.ts';
+import { expectSound } from '../support/sound.ts';
 import { announceSeed, chooseRounds, tally } from './tally.ts';
 
 const ROUNDS = chooseRounds({ short: 15, full: 100 });
@@ -65,7 +66,7 @@ test(
       await expectTruth(started, `${context}, started`);
       await push(started, 'last', context);
     }
-    expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
+    await expectSound((args) => server.git(args));
     const files = server.git(['ls-tree', '-r', '--name-only', 'main']).trim().split('\n');
     expect(files.sort()).toEqual([...truth.keys()].sort());
     tally(task, { done: `${ROUNDS} damages`, seed });

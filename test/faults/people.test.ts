@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createRandom } from '../../control-plane/src/forge/testing.ts';
+import { expectSound } from '../support/sound.ts';
 import { announceSeed, chooseRounds, tally } from './tally.ts';
 import { openYard, type Yard } from './yard.ts';
 
@@ -108,7 +109,7 @@ test(
       await vi.waitFor(async () =>
         expect(await yard.readLog()).toContain('the branch was rewritten'),
       );
-      expect(await yard.repository.git('fsck', '--strict', '--full', '--no-dangling')).toBe('');
+      await expectSound((args) => yard.repository.git(...args));
       tally(task, { done: '1 forced push' });
     } finally {
       await yard.close();

@@ -10,6 +10,7 @@ import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
 import { readCommitTrailers } from '../../control-plane/src/domain/commit-message.ts';
 import { openStream, type EventStream } from '../api/event-stream.ts';
 import { ApiClient, type ControlPlaneProcess } from '../support/control-plane-process.ts';
+import { expectSound } from '../support/sound.ts';
 import { choosePatience, chooseRounds, tally } from './tally.ts';
 import { openWorld, SECRETS, type World } from './world.ts';
 import { resume } from './yard.ts';
@@ -177,7 +178,7 @@ async function expectEachOnce(): Promise<void> {
     .map((message) => readCommitTrailers(message).operationId)
     .filter((id) => id !== null);
   expect(committed.sort()).toEqual(operations.map(({ id }) => id).sort());
-  expect(await world.repository.git('fsck', '--strict', '--full', '--no-dangling')).toBe('');
+  await expectSound((args) => world.repository.git(...args));
 }
 
 test('row 12: event streams that went on at another process told of every store', async ({

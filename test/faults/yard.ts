@@ -19,6 +19,7 @@ import {
   type ControlPlaneProcess,
 } from '../support/control-plane-process.ts';
 import { findFreePort } from '../support/free-port.ts';
+import { expectSound } from '../support/sound.ts';
 
 type Started = Parameters<typeof startControlPlaneProcess>[0];
 
@@ -171,7 +172,7 @@ export async function openYard(options: { readonly databaseUrl?: string } = {}):
       }
       await expectIndexed(api, commits);
       await expectStoresAsAccepted(api, repository);
-      expect(await repository.git('fsck', '--strict', '--full', '--no-dangling')).toBe('');
+      await expectSound((args) => repository.git(...args));
       return operations.length;
     },
     async close() {
