@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PlatformError } from './errors.ts';
 import { createLogger } from './logger.ts';
@@ -68,4 +70,24 @@ test('what is no secret stays, word for word', () => {
     ...said,
     msg: 'a shop_keeper said: “basic needs”',
   });
+});
+
+test('a line is out before the next statement: a process that is killed takes none with it', () => {
+  // The only thread is busy: what is left to it is never written.
+  const script = `
+    import { pbkdf2 } from 'node:crypto';
+    import { createLogger } from '${join(import.meta.dirname, 'logger.ts')}';
+    const logger = createLogger('info');
+    pbkdf2('a', 'b', 100_000_000, 64, 'sha512', () => {});
+    logger.info('first');
+    logger.info('last');
+    process.kill(process.pid, 'SIGKILL');
+  `;
+  const { stdout, signal, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', script],
+    { env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, encoding: 'utf8' },
+  );
+  expect(signal, stderr).toBe('SIGKILL');
+  expect(stdout).toMatch(/"msg":"first"\}\n.*"msg":"last"\}\n$/);
 });

@@ -15,16 +15,20 @@ const HIDDEN = '[redacted]';
 const SHORTEST_SECRET = 12;
 
 /**
+ * A line is written before the call returns (pino's own default hands it to another thread): what an
+ * answer was given for is in the log, whatever becomes of the process next. Who does not read our
+ * output stops us, as it would any program.
+ *
  * @param level pino's: debug, info, warn, error, silent
  * @param secrets more may be added as they become known
+ * @param destination default: standard output
  */
 export function createLogger(
   level: string,
   secrets: ReadonlySet<string> = new Set(),
-  destination?: DestinationStream,
+  destination: DestinationStream = pino.destination({ sync: true }),
 ): PinoLogger {
-  const options = { level, hooks: { streamWrite: (line: string) => redact(line, secrets) } };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino({ level, hooks: { streamWrite: (line) => redact(line, secrets) } }, destination);
 }
 
 const STRING = String.raw`"(?:[^"\\]|\\.)*"`;
