@@ -63,10 +63,9 @@ export async function startGitea(host = '127.0.0.1'): Promise<Gitea> {
     GITEA_WORK_DIR: folder,
     USER: userInfo().username,
   };
-  /** Returns the last line: as root it warns of that first. */
   const gitea = async (...args: string[]): Promise<string> => {
     const { stdout } = await run(program, [...args, '--config', config], { env, cwd: folder });
-    return stdout.trim().split('\n').at(-1) ?? '';
+    return stdout;
   };
 
   await gitea('migrate');
@@ -90,7 +89,7 @@ export async function startGitea(host = '127.0.0.1'): Promise<Gitea> {
       ...[...account, '--password', password],
     );
     const generate = ['admin', 'user', 'generate-access-token', '--raw', '--token-name', 'tests'];
-    const adminToken = await gitea(...generate, '--username', ADMIN, '--scopes', 'all');
+    const adminToken = findToken(await gitea(...generate, '--username', ADMIN, '--scopes', 'all'));
     return { ...createClient(url, adminToken, gitea), stop };
   } catch (error) {
     const said = (await readFile(log, 'utf8')).slice(-2_000);
@@ -125,8 +124,8 @@ function createClient(
         ...{ username: name, email, password, must_change_password: false },
       });
       const generate = ['admin', 'user', 'generate-access-token', '--raw', '--token-name', 'one'];
-      const token = await gitea(...generate, '--username', name, '--scopes', scopes.join(','));
-      return { token };
+      const said = await gitea(...generate, '--username', name, '--scopes', scopes.join(','));
+      return { token: findToken(said) };
     },
     async createRepository(name, writers = []) {
       await call('POST', '/user/repos', { name, private: true, default_branch: 'main' });
@@ -136,6 +135,13 @@ function createClient(
       return { url: `${url}/${ADMIN}/${name}.git`, path };
     },
   };
+}
+
+/** As root, Gitea warns of that in its log: on the same output, before the token or after it. */
+function findToken(said: string): string {
+  const [token] = /^[0-9a-f]{40}$/m.exec(said) ?? [];
+  if (token === undefined) throw new Error(`Gitea made no token. It said:\n${said}`);
+  return token;
 }
 
 async function waitUntilUp(url: string, child: ChildProcess): Promise<void> {
