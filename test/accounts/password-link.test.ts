@@ -72,6 +72,34 @@ test('the link works once, beside a running control plane, and is on record', as
   expect(await checkAuditTable(api.db, [])).toMatchObject({ kind: 'whole' });
 });
 
+test('a password that is chosen ends every other link of that person, and of nobody else', async () => {
+  const [ada, eve] = [await api.person('owner', 'ada'), await api.person('owner', 'eve')];
+  const make = async (email: string): Promise<string> => {
+    const { stdout } = await run([email]);
+    return new URL(stdout.trim().split('\n').at(-1) ?? '').searchParams.get('token') ?? '';
+  };
+  const choose = async (token: string): Promise<number> => {
+    const body = { token, newPassword: 'found again now' };
+    return (await api.request('POST', '/api/auth/reset-password', { token: null, body })).status;
+  };
+  const [first, second, another] = [
+    await make(ada.email),
+    await make(ada.email),
+    await make(eve.email),
+  ];
+  expect(await choose(second)).toBe(204);
+  expect(await choose(first)).toBe(410);
+  const third = await make(ada.email);
+  const cookie = await api.signIn(ada.email, 'found again now');
+  const changed = await api.request('POST', '/api/auth/change-password', {
+    cookie,
+    body: { currentPassword: 'found again now', newPassword: 'chosen by herself' },
+  });
+  expect(changed.status, changed.text).toBe(204);
+  expect(await choose(third)).toBe(410);
+  expect(await choose(another)).toBe(204);
+});
+
 test('what was made for a merchant is no matter of the platform’s tenant', async () => {
   const { id, email } = await api.person('owner', 'locked-out');
   expect(await run([email])).toMatchObject({ code: 0 });

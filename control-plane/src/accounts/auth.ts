@@ -7,6 +7,7 @@
  */
 import { betterAuth } from 'better-auth';
 import { genericOAuth, organization } from 'better-auth/plugins';
+import { sql } from 'kysely';
 import type { Db } from '../db/open.ts';
 import type { Ids } from '../domain/ids.ts';
 import { describeError } from '../errors.ts';
@@ -137,6 +138,7 @@ export function createAuth(options: AuthOptions) {
           .set({ emailVerified: true })
           .where('id', '=', user.id)
           .execute();
+        await endPasswordLinks(db, user.id);
       },
       ...(sendPasswordReset === null
         ? {}
@@ -210,4 +212,9 @@ export function createAuth(options: AuthOptions) {
           ]),
     ],
   });
+}
+
+/** Once a password is chosen, no earlier link chooses another. */
+export async function endPasswordLinks(db: Db, userId: string): Promise<void> {
+  await sql`delete from verifications where value = ${userId}`.execute(db);
 }

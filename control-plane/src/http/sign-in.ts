@@ -4,7 +4,7 @@
  * address has an account.
  */
 import { createHash } from 'node:crypto';
-import { OIDC_PROVIDER, ADDRESS_HEADER } from '../accounts/auth.ts';
+import { ADDRESS_HEADER, endPasswordLinks, OIDC_PROVIDER } from '../accounts/auth.ts';
 import type { AttemptRule } from '../accounts/attempts.ts';
 import { findUser, findUserId, hasAnybodySignedIn, listMemberships } from '../accounts/people.ts';
 import type { Accounts } from '../accounts/settings.ts';
@@ -178,6 +178,7 @@ export function signInRoutes(options: {
             }),
           { passwordField: 'currentPassword' },
         );
+        await endPasswordLinks(db, call.principal.id);
         await attempts.clear(account);
         await recordAct({ db, clock }, call, { action: 'password.change' });
         authenticator.forget(call.principal.id);
