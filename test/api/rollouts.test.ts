@@ -59,13 +59,26 @@ test.each<[string, object, string]>([
 
 test('a preview counts, and begins nothing', async () => {
   await age();
+  const [first = ''] = stores;
+  const place = (cluster: string) =>
+    api.db.updateTable('stores').set({ cluster }).where('id', '=', first).execute();
+  const { cluster } = await api.db
+    .selectFrom('stores')
+    .select('cluster')
+    .where('id', '=', first)
+    .executeTakeFirstOrThrow();
+  await place('gone');
   const reply = await post('/preview', { type: 'woocommerce', toVersion: current, waveSize: 2 });
   expect(reply.body).toEqual({
     toVersion: current,
-    stores: 5,
-    waves: 3,
-    leftOut: [{ reason: 'It is suspended: it is upgraded when it is resumed.', stores: 1 }],
+    stores: 4,
+    waves: 2,
+    leftOut: [
+      { reason: 'The store’s cluster, “gone”, is not connected.', stores: 1 },
+      { reason: 'It is suspended: it is upgraded when it is resumed.', stores: 1 },
+    ],
   });
+  await place(cluster);
   expect((await api.request('GET', '/api/rollouts')).body).toEqual({ rollouts: [] });
 });
 

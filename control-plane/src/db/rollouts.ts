@@ -77,15 +77,17 @@ function isCandidate({ type, toVersion, selection }: Omit<NewRollout, 'id'>) {
   `;
 }
 
+type CandidateGroup = RolloutStore & { readonly cluster: string; readonly count: number };
+
 /** How many stores a rollout would have in view, by what decides whether they have a part. */
 export async function countCandidates(
   db: Db,
   wanted: Omit<NewRollout, 'id' | 'waveSize' | 'allowedUnhealthy'>,
-): Promise<readonly (RolloutStore & { readonly count: number })[]> {
-  const { rows } = await sql<{ status: StoreStatus; chartVersion: string; count: number }>`
-    select s.status, s.chart_version, count(*) as count from stores s
+): Promise<readonly CandidateGroup[]> {
+  const { rows } = await sql<CandidateGroup>`
+    select s.cluster, s.status, s.chart_version, count(*) as count from stores s
     where ${isCandidate({ ...wanted, waveSize: 1, allowedUnhealthy: 0 })}
-    group by s.status, s.chart_version order by s.chart_version, s.status
+    group by s.cluster, s.status, s.chart_version order by s.cluster, s.chart_version, s.status
   `.execute(db);
   return rows;
 }

@@ -130,7 +130,7 @@ export function createRoutes(
   const routes: readonly Route[] = [
     ...storeRoutes({ db, offer, acceptor, clock, placer, states, announce }),
     ...storeChangeRoutes({ db, clock, ids, offer, acceptor, reads: options.reads, announce }),
-    ...rolloutRoutes({ db, clock, ids, engines }),
+    ...rolloutRoutes({ db, clock, ids, engines, clusters }),
     ...readRoutes({ ...options, placer, reservedHosts }),
     ...reviewRoutes({
       ...{ db, clock, clusters, announce },

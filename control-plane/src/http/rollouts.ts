@@ -25,6 +25,7 @@ import {
   type RolloutRow,
   type RolloutStoreRow,
 } from '../db/rollouts.ts';
+import { describeUnconnected, type Cluster } from '../domain/cluster.ts';
 import type { Clock, Ids } from '../domain/ids.ts';
 import type { Engine } from '../domain/request.ts';
 import { commandRollout, explainLeftOut, type RolloutCommand } from '../domain/rollout.ts';
@@ -44,8 +45,10 @@ export function rolloutRoutes(options: {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly engines: readonly Engine[];
+  readonly clusters: readonly Pick<Cluster, 'name'>[];
 }): Route[] {
   const { db, clock, ids, engines } = options;
+  const connected = new Set(options.clusters.map(({ name }) => name));
 
   /** What is wanted, complete; throws a 422 that names each field which is wrong. */
   const resolve = async (body: CreateRollout) => {
@@ -132,7 +135,7 @@ export function rolloutRoutes(options: {
       problems: BODY,
       handle: async ({ body }) => {
         const wanted = await resolve(body);
-        return { status: 200, body: await preview(db, wanted) };
+        return { status: 200, body: await preview(db, wanted, connected) };
       },
     }),
     route({
@@ -240,6 +243,7 @@ async function show(db: Db, id: string): Promise<RolloutAnswer> {
 async function preview(
   db: Db,
   wanted: CreateRollout & { readonly toVersion: string },
+  connected: ReadonlySet<string>,
 ): Promise<RolloutPreview> {
   const groups = await countCandidates(db, wanted);
   const { selection, waveSize, toVersion } = wanted;
@@ -247,8 +251,10 @@ async function preview(
   const total = groups.reduce((sum, { count }) => sum + count, 0);
   const taken = selection.kind === 'share' ? Math.ceil((total * selection.percent) / 100) : total;
   const reasons = new Map<string, number>();
-  for (const { count, ...store } of groups) {
-    const reason = explainLeftOut(store, toVersion);
+  for (const { cluster, count, ...store } of groups) {
+    const reason = connected.has(cluster)
+      ? explainLeftOut(store, toVersion)
+      : describeUnconnected(cluster).message;
     if (reason !== null) reasons.set(reason, (reasons.get(reason) ?? 0) + count);
   }
   const leftOut = [...reasons].map(([reason, count]) => ({
