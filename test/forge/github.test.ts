@@ -233,6 +233,8 @@ describe('GitHub alone', () => {
         code: 'forge_missing',
         hint: expect.stringContaining('shops/other') as string,
       });
+      // That is not a pull request which is gone.
+      await expect(elsewhere.findPullRequest(1)).rejects.toMatchObject({ code: 'forge_missing' });
     });
 
     test('an archived repository, and one without merge commits', async () => {

@@ -107,7 +107,10 @@ export function createGithubForge(options: GithubForgeOptions): GithubForge {
       ({ rest }) => rest.pulls.get({ ...names, pull_number: number }),
       [404],
     );
-    return answer.kind === 'refused' ? null : answer.data;
+    if (answer.kind === 'ok') return answer.data;
+    // There is no such pull request, or no such repository.
+    await client.demand(({ rest }) => rest.repos.get({ ...names }));
+    return null;
   };
   const get = async (number: number) => {
     const found = await find(number);
