@@ -393,6 +393,17 @@ describe('GitHub alone', () => {
         { permissions: { metadata: 'read', contents: 'write', pull_requests: 'read' } },
       ));
 
+    test('is taken at its word once it was given what it lacked', async () => {
+      const lacking: typeof ALL_PERMISSIONS = { metadata: 'read', contents: 'write' };
+      const own = { ...app, permissions: lacking };
+      await using started = await startGithubStandIn({ app: own });
+      const asApp = open(started, credential);
+      await expect(asApp.check()).rejects.toMatchObject({ code: 'forge_denied' });
+      own.permissions = ALL_PERMISSIONS;
+      await asApp.check();
+      expect(started.problems).toEqual([]);
+    });
+
     test('with another’s key, another installation, or no key', () =>
       withApp(async (started) => {
         const other = generateKeyPairSync('rsa', {

@@ -183,12 +183,15 @@ export function createGithubForge(options: GithubForgeOptions): GithubForge {
           hint: 'Unarchive it on GitHub, or name another repository.',
         });
       const lacking = listLacking(await client.tokens.permissions(), known.permissions);
-      if (lacking.length > 0)
+      if (lacking.length > 0) {
+        // An App's token says what it was made with: what is given now, the next one has.
+        client.tokens.replace();
         throw new PlatformError(
           'forge_denied',
           `our credential lacks the permission ${lacking.join(', ')} on ${owner}/${repo}`,
           { hint: 'Give it Contents: write and Pull requests: write for this repository.' },
         );
+      }
       await client.demand(({ rest }) =>
         rest.pulls.list({ ...names, state: 'open', base, per_page: 1, ...request }),
       );
