@@ -1,6 +1,7 @@
 /** GitHub by the contract of all forges, on a stand-in; and what only GitHub asks of its adapter. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -259,6 +260,44 @@ describe('GitHub alone', () => {
         else response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Unicorn</h1>');
       });
       await expect(forge.listPullRequests()).rejects.toMatchObject({ code, retryable: true });
+    });
+
+    test.each([
+      [
+        'cut off',
+        'forge_unreachable',
+        (response: ServerResponse) => {
+          response.writeHead(200, { 'content-type': 'application/json', 'content-length': '999' });
+          response.write('[{"number":', () => response.destroy());
+        },
+      ],
+      [
+        'empty',
+        'forge_failed',
+        (response: ServerResponse) => {
+          response.writeHead(200, { 'content-type': 'application/json' }).end();
+        },
+      ],
+      [
+        'no JSON',
+        'forge_failed',
+        (response: ServerResponse) => {
+          response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Sign in</h1>');
+        },
+      ],
+    ])('an answer that is %s is none, and no empty list', async (_what, code, answer) => {
+      const { number, branch: name, headSha } = await openReview();
+      const questions = [
+        () => forge.check(),
+        () => forge.listPullRequests(),
+        () => forge.findPullRequest(number),
+        () => forge.openPullRequest({ ...DRAFT, branch: name, headSha }),
+        () => forge.closePullRequest(number, ''),
+      ];
+      for (const ask of questions) {
+        standIn.interruptions.push((_request, response) => answer(response));
+        await expect(ask()).rejects.toMatchObject({ code, retryable: true });
+      }
     });
 
     test.each([

@@ -7,6 +7,7 @@
 import { Octokit } from '@octokit/rest';
 import { describeError, PlatformError } from '../errors.ts';
 import { createAddressCheck } from '../git/remote-address.ts';
+import { readLimited } from '../limit-body.ts';
 import {
   CONTENT_REQUESTS,
   createBudget,
@@ -184,7 +185,7 @@ function createFetch(apiUrl: URL): typeof fetch {
       await response.body?.cancel();
       throw describeElsewhere(apiUrl);
     }
-    return limitAnswer(response);
+    return readAnswer(response);
   };
 }
 
@@ -195,19 +196,23 @@ function describeElsewhere(apiUrl: URL): PlatformError {
   });
 }
 
-function limitAnswer(response: Response): Response {
-  if (response.body === null) return response;
-  let size = 0;
-  const counted = response.body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        size += chunk.length;
-        if (size > MAX_ANSWER_BYTES) controller.error(new Error('the answer is too large'));
-        else controller.enqueue(chunk);
-      },
-    }),
-  );
-  return new Response(counted, response);
+/** The whole answer: Octokit takes one that was cut off, or is no JSON, for an empty one. */
+async function readAnswer(response: Response): Promise<Response> {
+  const text = await readLimited(response.body, MAX_ANSWER_BYTES);
+  if (response.ok && response.status !== 204 && !isJson(text))
+    throw new PlatformError('forge_failed', 'GitHub answered something else than JSON', {
+      retryable: true,
+    });
+  return new Response(text === '' ? null : text, response);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Octokit's errors have a status; one that it made up itself has no response. */
