@@ -182,6 +182,29 @@ test('what no setting says is refused with the place', async () => {
   expect(reply.body.detail).toContain('cluster.imageRegistry');
 });
 
+test('values that no option can have are shown and refused', async () => {
+  const path = pathOfValues(spec);
+  await commitAsPerson(replace(path, 'theme: twentytwentyfive', 'theme: [a, 1.5]'));
+  expect((await readDrift()).git).toMatchObject([
+    { path, adoptable: false, why: 'options.theme is not for a store’s settings to say.' },
+  ]);
+  expect((await adopt()).body.code).toBe('not_adoptable');
+});
+
+test('an edit of the values that an upgrade left behind is shown and refused', async () => {
+  const path = `${pathOfStore(spec)}/values-0.9.0.yaml`;
+  const batch = (await repository.open()).begin();
+  const author = { name: 'Shopyard', email: 'shopyard@localhost' };
+  const left = [{ path, content: 'plan: small\n' }];
+  await batch.commit(left, { message: 'Upgrade store shop\n', author, at: new Date() });
+  await batch.push();
+  await commitAsPerson(replace(path, 'plan: small', 'plan: medium'));
+  expect((await readDrift()).git).toMatchObject([
+    { path, kind: 'changed', adoptable: false, why: 'This is no file of the store any more.' },
+  ]);
+  expect((await adopt()).body.code).toBe('not_adoptable');
+});
+
 test.each([
   ['plan: small', 'plan: enormous', /No such plan/],
   ['country: DE', 'country: FR', /country/],

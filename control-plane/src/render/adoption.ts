@@ -2,7 +2,7 @@
  * Whether a person's edit of a store's files says something that a request could have asked for: the
  * files are read as settings, rendered again, and must come to what the person wrote. Pure.
  */
-import type { StoreOptions } from '../domain/options.ts';
+import type { OptionValue, StoreOptions } from '../domain/options.ts';
 import type { StoreSpec } from '../domain/store.ts';
 import type { FileChange } from '../git/types.ts';
 import { readStoreFile } from './store-file.ts';
@@ -46,7 +46,12 @@ export function readAdoption(
   if (why.size === 0) {
     const files = new Map(render(wanted).map(({ path, content }) => [path, content]));
     for (const { path, theirs } of edited) {
-      const ours = parseYaml(path, String(files.get(path) ?? ''));
+      const content = files.get(path);
+      if (content === undefined) {
+        why.set(path, 'This is no file of the store any more.');
+        continue;
+      }
+      const ours = parseYaml(path, String(content));
       const differing = findDifference(ours, parseYaml(path, theirs ?? ''), '');
       if (differing !== null) why.set(path, `${differing} is not for a store’s settings to say.`);
     }
@@ -73,8 +78,18 @@ function readSettings(path: string, text: string): Partial<StoreSpec> {
   const { plan, options } = value;
   return {
     ...(typeof plan === 'string' ? { plan } : {}),
-    ...(isMapping(options) ? { options: options as StoreOptions } : {}),
+    ...(isMapping(options) ? { options: readOptions(options) } : {}),
   };
+}
+
+/** Those that an option can have; of what else is there the files will differ. */
+function readOptions(options: Readonly<Record<string, unknown>>): StoreOptions {
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      (entry): entry is [string, OptionValue] =>
+        typeof entry[1] === 'string' || typeof entry[1] === 'boolean',
+    ),
+  );
 }
 
 /** The first place where two documents differ; null: they say the same. */
