@@ -258,13 +258,14 @@ function value(raw: string): string {
 }
 
 /**
- * Somebody's words as words. Punctuation is escaped; a word joiner takes from `@name`, `#1` and
- * `https://` what a forge would make of them, which escaping alone does not.
+ * Somebody's words as words. Punctuation is escaped; a word joiner takes from `@name`, `#1` (`gh-1`
+ * to GitHub, `!1` to Gitea) and `https://` what a forge would make of them, which escaping alone does
+ * not.
  */
 export function text(raw: string): string {
   return shorten(clean(raw), LONGEST)
     .replace(/[\\`*_[\]#|<>~&$]/g, '\\$&')
-    .replace(/[@#]|:(?=\/\/)|www(?=\.)/gi, '$&\u2060');
+    .replace(/[@#]|:(?=\/\/)|www(?=\.)|\bgh(?=-\d)|!(?=\d)/gi, '$&\u2060');
 }
 
 /** Ids and paths, as they are: a fence longer than any in it, and no end of a table's cell. */
