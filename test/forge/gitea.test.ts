@@ -168,6 +168,24 @@ describe.skipIf(missing !== null)(missing ?? 'on a real one', () => {
     expect(await gitea.call('GET', `${path}/branches/typo`)).toMatchObject({ name: 'typo' });
   });
 
+  test('a review branch that is protected stays, and closing its pull request goes on', async () => {
+    const { path, url } = await gitea.createRepository('protected', ['shopyard']);
+    const forge = openForge(url, token);
+    const name = 'store/abc123-tea/op_0000000000000001';
+    const content = { content: 'eA==', message: 'First', branch: 'main' };
+    await gitea.call('POST', `${path}/contents/README.md`, content);
+    await gitea.call('POST', `${path}/contents/tea`, { ...content, new_branch: name });
+    await gitea.call('POST', `${path}/branch_protections`, {
+      rule_name: 'store/**',
+      enable_push: true,
+    });
+    const draft = { title: 'Create tea', base: 'main', head: name };
+    const { number } = (await gitea.call('POST', `${path}/pulls`, draft)) as { number: number };
+    await forge.closePullRequest(number, 'Superseded.');
+    expect(await forge.findPullRequest(number)).toMatchObject({ state: 'closed', branch: name });
+    await forge.closePullRequest(number, 'Superseded.');
+  });
+
   test('a repository or an account that cannot do it is told at its check', async () => {
     const { path, url } = await gitea.createRepository('refused', ['shopyard']);
     const forge = openForge(url, token);
