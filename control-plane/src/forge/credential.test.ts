@@ -17,6 +17,22 @@ test('a token that was given, or that its file holds now', async () => {
   expect(await read()).toBe('second');
 });
 
+test('more than a token is not sent, and not shown', async () => {
+  const file = join(folder, 'two');
+  for (const text of ['the-new-one-1234\nthe-old-one-5678\n', 'no“token”']) {
+    writeFileSync(file, text);
+    const refused: unknown = await createTokenReader({ token: undefined, file })().catch(
+      (error: unknown) => error,
+    );
+    expect(refused).toMatchObject({ code: 'forge_denied', field: 'SHOPYARD_FORGE_TOKEN_FILE' });
+    expect(String(refused)).not.toMatch(/-one-|token”/);
+  }
+  await expect(createTokenReader({ token: 'a b\nc', file: undefined })()).rejects.toMatchObject({
+    code: 'forge_denied',
+    field: 'SHOPYARD_FORGE_TOKEN',
+  });
+});
+
 test('without one it says which setting to look at', async () => {
   const file = join(folder, 'empty');
   writeFileSync(file, ' \n');

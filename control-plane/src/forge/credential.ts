@@ -12,7 +12,7 @@ export function createTokenReader(given: {
   const { token, file } = given;
   return async () => {
     if (file === undefined) {
-      if (token !== undefined) return token;
+      if (token !== undefined) return checkToken(token, 'SHOPYARD_FORGE_TOKEN');
       throw new PlatformError('forge_denied', 'this process has no token for the forge', {
         field: 'SHOPYARD_FORGE_TOKEN',
         hint: 'Set SHOPYARD_FORGE_TOKEN or SHOPYARD_FORGE_TOKEN_FILE.',
@@ -32,10 +32,19 @@ export function createTokenReader(given: {
         },
       );
     }
-    if (text !== '') return text;
+    if (text !== '') return checkToken(text, 'SHOPYARD_FORGE_TOKEN_FILE');
     throw new PlatformError('forge_denied', `the file of the forge's token, ${file}, is empty`, {
       field: 'SHOPYARD_FORGE_TOKEN_FILE',
       hint: 'Put the token into it.',
     });
   };
+}
+
+/** A request that cannot be made of it would quote it in its error. */
+function checkToken(token: string, field: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new PlatformError('forge_denied', `${field} holds something else than one token`, {
+    field,
+    hint: 'A token is one word of letters, digits and signs: leave out everything else.',
+  });
 }
