@@ -39,6 +39,13 @@ test('does not read inherited properties', () => {
   expect(() => compile('a: {{yaml a.__proto__}}')({ a: {} })).toThrow();
 });
 
+test('what cannot be read says so as a PlatformError, an alias too', () => {
+  for (const text of ['a: [', 'a: &x 1\nb: *x\n', 'a: *unknown\n', 'a: 1\n---\nb: 2\n'])
+    expect(() => parseYaml('t', text)).toThrow(
+      expect.objectContaining({ code: 'template_unsafe' }),
+    );
+});
+
 const AWKWARD = [
   'no', 'yes', 'on', 'off', 'null', '~', 'true', '1e3', '0x1f', '0o17', '017', '1_000', '12:30:00',
   '---', '...', '- a', '? b', '&a', '*a', '!!str x', '# c', 'a: b', 'a #b', '{{ x }}', '{{{x}}}',

@@ -6,7 +6,7 @@
  */
 import Handlebars from 'handlebars';
 import { parseAllDocuments, stringify } from 'yaml';
-import { PlatformError } from '../errors.ts';
+import { describeError, PlatformError } from '../errors.ts';
 
 /** Template sources by name: `manifests/application.yaml.hbs` → text. */
 export type TemplateSources = Readonly<Record<string, string>>;
@@ -69,7 +69,11 @@ function parseDocuments(name: string, text: string): unknown[] {
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined)
       throw new PlatformError('template_unsafe', `${name}: ${problem.message}`);
-    return document.toJS({ maxAliasCount: 0 }) as unknown;
+    try {
+      return document.toJS({ maxAliasCount: 0 }) as unknown;
+    } catch (error) {
+      throw new PlatformError('template_unsafe', `${name}: ${describeError(error)}`);
+    }
   });
 }
 
