@@ -19,6 +19,7 @@ import {
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runCommand, tryCommand } from './command.ts';
+import { withDownloads } from './downloads.ts';
 import { unmountAll } from './network.ts';
 import type { LabPaths } from './paths.ts';
 import { programKey, programs, renderGoMod, type ProgramRecipe } from './programs.ts';
@@ -84,11 +85,15 @@ async function buildProgram(
     else if (/^[\w.-]+(\/[\w.~-]+)*$/.test(line)) note(`${++compiled} packages compiled`);
   };
   const go = async (args: readonly string[], extra: NodeJS.ProcessEnv = {}): Promise<string> =>
-    runCommand('nice', ['-n', '10', 'go', ...args], {
-      cwd: source,
-      env: { ...env, ...extra },
-      onErrorLine: countPackages,
-    });
+    withDownloads(
+      () =>
+        runCommand('nice', ['-n', '10', 'go', ...args], {
+          cwd: source,
+          env: { ...env, ...extra },
+          onErrorLine: countPackages,
+        }),
+      { note },
+    );
 
   note('downloading');
   const reference = `${recipe.module}@v${recipe.version}`;

@@ -11,6 +11,7 @@ import { basename, join } from 'node:path';
 import { removeAbandonedBuilds } from './build.ts';
 import { runCommand, tryCommand } from './command.ts';
 import { writePrivateJson } from './connection.ts';
+import { withDownloads } from './downloads.ts';
 import {
   archiveName,
   findImagesToBuild,
@@ -89,7 +90,8 @@ async function buildMissing(
       'usually under a minute, the largest takes a few',
     );
     try {
-      await buildImage(paths, image, env, progress.note);
+      const { note } = progress;
+      await withDownloads(() => buildImage(paths, image, env, note), { note });
       progress.end('built');
     } catch (error) {
       progress.end('failed');
