@@ -69,15 +69,21 @@ function applicationOf(store: Store): string {
   return store.namespace.slice('store-'.length);
 }
 
+/** Those of what always runs. Jobs' come and go by the clock: WordPress' cron is one. */
 async function readPodUids(namespace: string): Promise<string[]> {
-  type Pod = { metadata: { uid: string; labels?: Record<string, string> } };
+  type Pod = { metadata: { uid: string; ownerReferences?: { kind: string }[] } };
   const pods = await listObjects<Pod>(
     'pods',
     '-n',
     namespace,
     '--field-selector=status.phase=Running',
   );
-  return pods.map((pod) => pod.metadata.uid).sort();
+  return pods
+    .filter(({ metadata: { ownerReferences = [] } }) =>
+      ownerReferences.every(({ kind }) => kind !== 'Job'),
+    )
+    .map((pod) => pod.metadata.uid)
+    .sort();
 }
 
 beforeAll(async () => {
