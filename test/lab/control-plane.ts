@@ -27,7 +27,7 @@ export type LabControlPlane = {
   stop(): Promise<void>;
 };
 
-/** @param port a free one: tests may run beside each other's leftovers */
+/** @param port its own, below those that findFreePort gives to the tests beside */
 export async function startLabControlPlane(port: number): Promise<LabControlPlane> {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-lab-test-'));
   await chmod(folder, 0o755);

@@ -19,7 +19,7 @@ import { startGitea, type Gitea } from '../support/gitea.ts';
 import { followRepository, stopFollowing } from './follow-repository.ts';
 import { exists, listObjects, printDiagnostics, visit } from './lab.ts';
 
-const PORT = 18_840;
+const PORT = 9_840;
 const TOKEN = 'lab-test-operator-token';
 const SECRET = randomBytes(16).toString('hex');
 const NAME = `tea-${Date.now().toString(36).slice(-4)}`;

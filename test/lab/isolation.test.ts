@@ -21,7 +21,7 @@ const kubeconfig = new KubeConfig();
 kubeconfig.loadFromFile(layout.adminKubeconfig);
 
 beforeAll(async () => {
-  controlPlane = await startLabControlPlane(18_801);
+  controlPlane = await startLabControlPlane(9_801);
 });
 afterAll(async () => {
   const { api } = controlPlane;

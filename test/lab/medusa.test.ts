@@ -20,7 +20,7 @@ let shop: Store;
 const placed: string[] = [];
 
 beforeAll(async () => {
-  controlPlane = await startLabControlPlane(18_802);
+  controlPlane = await startLabControlPlane(9_802);
   browser = await launchBrowser();
 });
 afterAll(async () => {

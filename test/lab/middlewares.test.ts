@@ -29,7 +29,7 @@ let store: Store;
 let host: string;
 
 beforeAll(async () => {
-  controlPlane = await startLabControlPlane(18_805);
+  controlPlane = await startLabControlPlane(9_805);
 });
 
 afterAll(async () => {

@@ -20,7 +20,7 @@ import {
 import { exists, hideImage, kubectl, listObjects, printDiagnostics, visit } from './lab.ts';
 
 const run = promisify(execFile);
-const PORT = 18_800;
+const PORT = 9_800;
 const TOKEN = 'lab-test-operator-token';
 const IMAGE = 'localhost/shopyard/woocommerce:1.1.0';
 const CACHE_IMAGE = 'localhost/shopyard/redis:1.0.0';

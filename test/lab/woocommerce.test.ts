@@ -42,7 +42,7 @@ let isShop = false;
 let kept: string;
 
 beforeAll(async () => {
-  controlPlane = await startLabControlPlane(18_803);
+  controlPlane = await startLabControlPlane(9_803);
 });
 
 afterAll(() => controlPlane.stop());
