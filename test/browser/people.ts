@@ -68,8 +68,10 @@ export async function liveTheDay(
 
   const address = await page.getByRole('link', { name: 'Open shop' }).getAttribute('href');
   const visit = await page.context().newPage();
-  const answer = await visit.goto(address ?? '');
-  expect(answer?.status()).toBe(200);
+  // Traefik gathers changes for two seconds before it serves a new host.
+  await expect
+    .poll(async () => (await visit.goto(address ?? ''))?.status(), { timeout: 30_000 })
+    .toBe(200);
   expect((await visit.title()).toLowerCase()).toContain(name);
   await visit.close();
 
