@@ -212,7 +212,8 @@ export function testContract(open: () => Promise<Subject>): void {
     };
     const files = write(store('image'), 'create', hide);
     await subject.commit('Create with an image that is not there', files);
-  }, 120_000);
+    // More than one wait: Argo CD may miss a push that comes while it looks at the one before, and polls.
+  }, 300_000);
 
   // Also what a failed test left: a lab is others', too.
   afterAll(async () => {
@@ -651,7 +652,7 @@ export function testContract(open: () => Promise<Subject>): void {
     for (const [scenario] of refusals) await sight.untilGone(name(scenario), subject.allow(90));
     await subject.commit('Remove the project', [{ path: poor.path, content: null }]);
     await untilProject(`${project}-poor`, 404);
-  }, 300_000);
+  }, 600_000);
 
   /** The placeholder of a shard's folder, as the cluster's layout has it. */
   function renderPlaceholder(cluster: string, shard: string): string {

@@ -44,7 +44,7 @@ async function readOrders(): Promise<string[]> {
 /** Waits until the shop serves again and has these orders. */
 async function expectOrders(numbers: readonly string[]): Promise<void> {
   await vi.waitFor(async () => expect(await readOrders()).toEqual(numbers), {
-    timeout: 60_000,
+    timeout: 240_000,
     interval: 500,
   });
 }

@@ -267,10 +267,7 @@ test('a first sync that hangs is deleted all the same; a Retry repairs the other
       broken.store.id,
       'failed with its reason',
       ({ status, error }) => status === 'failed' && error?.code !== 'deadline_passed',
-      {
-        timeout: 60_000,
-        mayFail: true,
-      },
+      { timeout: CREATE_TIMEOUT, mayFail: true },
     );
     expect(failed.error).toMatchObject({
       code: 'image_pull',
