@@ -69,12 +69,13 @@ export function createClusterStates(db: Db, clock: Clock): ClusterStates {
 
   return {
     async read() {
-      const [hearings, stores] = await Promise.all([readHearings(), readCounts()]);
+      const [hearings] = await Promise.all([readHearings(), readCounts()]);
       return (cluster) => ({
         ...UNKNOWN_STATE,
         ...hearings.get(cluster),
+        // The count of now: one may have ended meanwhile, and what was noted before it is in no other.
         stores:
-          (stores.get(cluster) ?? 0) + (earlier.get(cluster) ?? 0) + (noted.get(cluster) ?? 0),
+          (counts?.get(cluster) ?? 0) + (earlier.get(cluster) ?? 0) + (noted.get(cluster) ?? 0),
       });
     },
     async hear(cluster) {
