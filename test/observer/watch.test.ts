@@ -133,8 +133,9 @@ describe('LIST (reliability 9)', () => {
   test('that never succeeds makes nothing absent', async () => {
     server.faults.push(failTimes(Infinity, isList, (response) => answer(response, 500, {})));
     start();
-    await vi.waitFor(() =>
-      expect(reports.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThan(3),
+    await vi.waitFor(
+      () => expect(reports.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThan(3),
+      5000,
     );
     expect(things.complete).toBe(false);
     expect(told).toEqual([]);
@@ -145,7 +146,7 @@ describe('LIST (reliability 9)', () => {
     await isFollowing();
     told.length = 0;
     server.send(PATH, JSON.stringify({ type: 'ERROR', object: { code: 410 } }));
-    await vi.waitFor(() => expect(lists()).toBe(2));
+    await vi.waitFor(() => expect(lists()).toBe(2), 5000);
     expect(reports.findLast(({ kind }) => kind === 'listed')).toMatchObject({
       objects: 3,
       changed: 0,
@@ -169,7 +170,7 @@ describe('LIST (reliability 9)', () => {
       ),
     );
     server.send(PATH, JSON.stringify({ type: 'ERROR', object: { code: 410 } }));
-    await vi.waitFor(() => expect(lists()).toBe(2));
+    await vi.waitFor(() => expect(lists()).toBe(2), 5000);
     expect(held()).toEqual({ a: 1, b: 20, c: 3 });
   });
 
@@ -180,8 +181,12 @@ describe('LIST (reliability 9)', () => {
       }),
     );
     start();
-    await vi.waitFor(() =>
-      expect(reports.find(({ kind }) => kind === 'interrupted')).toMatchObject({ retryInMs: 1000 }),
+    await vi.waitFor(
+      () =>
+        expect(reports.find(({ kind }) => kind === 'interrupted')).toMatchObject({
+          retryInMs: 1000,
+        }),
+      5000,
     );
     await isFollowing();
   });
@@ -223,10 +228,12 @@ describe('WATCH (reliability 11)', () => {
     );
     await becomes({ a: 11, b: 2, c: 3 });
     server.cut(PATH);
-    await vi.waitFor(() =>
-      expect(server.requests.some((request) => request.includes('resourceVersion=6000'))).toBe(
-        true,
-      ),
+    await vi.waitFor(
+      () =>
+        expect(server.requests.some((request) => request.includes('resourceVersion=6000'))).toBe(
+          true,
+        ),
+      5000,
     );
   });
 
@@ -242,13 +249,18 @@ describe('WATCH (reliability 11)', () => {
   });
 
   test('that fails keeps what is held and comes back', async () => {
-    server.faults.push(failTimes(3, isWatch, (response) => answer(response, 500, {})));
+    server.faults.push(failTimes(Infinity, isWatch, (response) => answer(response, 500, {})));
     server.cut(PATH);
-    await vi.waitFor(() =>
-      expect(reports.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThanOrEqual(3),
+    await vi.waitFor(
+      () =>
+        expect(reports.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThanOrEqual(
+          3,
+        ),
+      5000,
     );
     expect(held()).toEqual({ a: 1, b: 2, c: 3 });
     expect(things.trouble).toContain('500');
+    server.faults.length = 0;
     await isFollowing();
     server.put(PATH, thing('d', 4));
     await becomes({ a: 1, b: 2, c: 3, d: 4 });
@@ -310,18 +322,21 @@ describe('WATCH (reliability 11)', () => {
 test('silence on the line is noticed', async () => {
   await things.stop();
   things = createWatch({ silenceMs: 50 });
-  start();
-  await isFollowing();
-  await vi.waitFor(() => {
-    // A line that was just given up does not carry it: it is sent until one does.
-    server.send(
-      PATH,
-      JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '5000' } } }),
-    );
-    expect(
-      server.requests.filter((request) => request.includes('resourceVersion=5000')).length,
-    ).toBeGreaterThan(0);
+  // Each WATCH is told where it is as it begins, and nothing more.
+  server.faults.push((request) => {
+    const version = { metadata: { resourceVersion: '5000' } };
+    if (isWatch(request))
+      setImmediate(() => server.send(PATH, JSON.stringify({ type: 'BOOKMARK', object: version })));
+    return false;
   });
+  start();
+  await vi.waitFor(
+    () =>
+      expect(
+        server.requests.filter((request) => request.includes('resourceVersion=5000')).length,
+      ).toBeGreaterThan(0),
+    5000,
+  );
   expect(lists()).toBe(1);
 });
 
