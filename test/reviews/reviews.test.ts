@@ -661,7 +661,7 @@ describe('what goes wrong with one review', () => {
     await desk.until(async () =>
       expect(await desk.store(bad.spec.id)).toMatchObject({ errorCode }),
     );
-    await vi.waitFor(() => expect(desk.trouble()).toContain(bad.operationId));
+    await expect.poll(() => desk.trouble()).toContain(bad.operationId);
   });
 
   test('a conflict that no rebuild heals is told, and it can still be rejected', async () => {
@@ -729,7 +729,8 @@ describe('what goes wrong with one review', () => {
       expect(await desk.store(spec.id)).toMatchObject({ errorCode: 'review_lost' });
     });
     expect(looks).toBeLessThan(15);
-    expect(desk.trouble()).toContain(operationId);
+    // It says so at the end of its round, after the store does.
+    await expect.poll(() => desk.trouble()).toContain(operationId);
   });
 });
 
