@@ -142,9 +142,9 @@ describe.skipIf(typeof found === 'string')('on a real Prometheus', () => {
     await vi.waitFor(async () => expect(await findEmpty(ours)).toEqual([]), WITHIN);
     const ready = 'sum(max by (type) (stores_total{status="ready"}))';
     await vi.waitFor(async () => expect(await readOne(ready)).toBe(2), WITHIN);
-    expect(await readAlerts()).toEqual(
-      ALERTS.map(({ name }) => ({ name, health: 'ok', state: 'inactive' })),
-    );
+    // One scrape that takes longer than its second makes the control plane look away, for a second.
+    const quiet = ALERTS.map(({ name }) => ({ name, health: 'ok', state: 'inactive' }));
+    await vi.waitFor(async () => expect(await readAlerts()).toEqual(quiet), WITHIN);
   });
 
   test.each(ENGINES)('every query of a shop’s has data of a shop of %s', async (engine) => {
