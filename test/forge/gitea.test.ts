@@ -109,7 +109,7 @@ describe.skipIf(missing !== null)(missing ?? 'on a real one', () => {
   beforeAll(async () => {
     gitea = await startGitea();
     ({ token } = await gitea.createAccount('shopyard'));
-  });
+  }, 180_000);
   afterAll(() => gitea.stop());
 
   testForge('Gitea', openSubject);

@@ -17,6 +17,8 @@ import { findFreePort } from './free-port.ts';
 const run = promisify(execFile);
 const ADMIN = 'shopyard-admin';
 const START_MS = 120_000;
+/** How long it waits for its own database: half a second by default, and a busy disk takes longer. */
+const LOCKED_MS = 30_000;
 
 export type Gitea = {
   readonly url: string;
@@ -186,6 +188,7 @@ OFFLINE_MODE = true
 [database]
 DB_TYPE = sqlite3
 PATH = ${folder}/gitea.db
+SQLITE_TIMEOUT = ${LOCKED_MS}
 
 [repository]
 ROOT = ${folder}/repositories
