@@ -177,7 +177,7 @@ let second: Store;
 test('a cluster without its kubeconfig is shown with the reason; the rest is ready', async () => {
   await waitUntilHeard('north', true);
   await waitUntilHeard('south', true);
-  await vi.waitFor(async () => expect((await look('east')).trouble).toMatch(/kubeconfig .*ENOENT/));
+  await expect.poll(async () => (await look('east')).trouble).toMatch(/kubeconfig .*ENOENT/);
   expect(await look('east')).toMatchObject({ heard: false, heardAt: null, stores: 0 });
   const readiness = await fetch(`${url}/readyz`);
   expect(readiness.status).toBe(200);
