@@ -22,8 +22,6 @@ import {
 import { signIn } from './people.ts';
 import { startProductWith, type Product } from './product.ts';
 
-const TODAY = new Date().toISOString().slice(0, 10);
-
 let stack: AsyncDisposableStack;
 let product: Product;
 let loki: LokiStandIn;
@@ -31,13 +29,17 @@ let store: Store;
 let browser: Browser;
 beforeAll(async () => {
   await using starting = new AsyncDisposableStack();
-  const orders = [
-    wooCommerceOrder({ date_created_gmt: `${TODAY}T00:00:01`, total: '29.35' }),
-    wooCommerceOrder({ id: 726, number: '726', date_created_gmt: `${TODAY}T00:00:00`, total: '70.65' }),
-  ]; // prettier-ignore
+  // Of today, whichever day it is when it is asked.
+  const listOrders = () => {
+    const today = new Date().toISOString().slice(0, 10);
+    return [
+      wooCommerceOrder({ date_created_gmt: `${today}T00:00:01`, total: '29.35' }),
+      wooCommerceOrder({ id: 726, number: '726', date_created_gmt: `${today}T00:00:00`, total: '70.65' }),
+    ]; // prettier-ignore
+  };
   const shop = await startShopServer((request, response) => {
     const { pathname } = new URL(request.url ?? '', 'http://shop');
-    if (pathname.endsWith('/orders')) sendJson(response, 200, orders);
+    if (pathname.endsWith('/orders')) sendJson(response, 200, listOrders());
     else sendJson(response, 404, {});
   });
   starting.defer(() => shop.close());
