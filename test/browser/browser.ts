@@ -11,6 +11,9 @@ import {
 } from 'playwright-core';
 import { expect, inject } from 'vitest';
 
+/** How long one act may take: machines stall for longer than any page of ours ever does. */
+const PATIENCE_MS = 60_000;
+
 /** Starts the browser; `end` it when done. */
 export function launchBrowser(): Promise<Browser> {
   const { executable, args, env } = inject('chromium');
@@ -18,11 +21,10 @@ export function launchBrowser(): Promise<Browser> {
     executablePath: executable,
     args: [...args],
     env: { ...process.env, ...env },
+    // Beside the product's own start, and another file's.
+    timeout: 2 * PATIENCE_MS,
   });
 }
-
-/** How long one act may take: machines stall for longer than any page of ours ever does. */
-const PATIENCE_MS = 60_000;
 
 /** Somebody's visit, with a desktop's width unless told otherwise. */
 export async function openContext(
