@@ -111,7 +111,7 @@ test('kill -9 in the middle of pushes loses nothing acknowledged (reliability 1)
   const chain = server.git(['rev-list', '--first-parent', 'main']).trim().split('\n');
   expect(chain, `seed ${String(seed)}`).toEqual(expect.arrayContaining(acknowledged));
   expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
-});
+}, 180_000);
 
 test('the forge names its addresses', () => {
   const named = new EmbeddedServer({
