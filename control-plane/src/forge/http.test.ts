@@ -12,7 +12,7 @@ afterEach(async () => {
   server = null;
 });
 
-async function serve(answer: RequestListener) {
+async function serve(answer: RequestListener, timeoutMs?: number) {
   const listening = createServer(answer);
   server = listening;
   await new Promise<void>((done) => listening.listen(0, '127.0.0.1', done));
@@ -23,7 +23,7 @@ async function serve(answer: RequestListener) {
     readToken: () => Promise.resolve(TOKEN),
     authorize: (token) => `token ${token}`,
     deniedHint: 'Make another token.',
-    timeoutMs: 2_000,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
 }
 
@@ -91,7 +91,7 @@ test('a status that was asked for is an answer', async () => {
 });
 
 test('one that does not answer, answers without end, or is not there', async () => {
-  const silent = await serve(() => undefined);
+  const silent = await serve(() => undefined, 500);
   const unreachable = { code: 'forge_unreachable', retryable: true };
   await expect(silent({ method: 'GET', path: '/' })).rejects.toMatchObject({
     ...unreachable,
