@@ -59,13 +59,15 @@ export function startLoop(
     }
     const round = new AbortController();
     const signal = AbortSignal.any([round.signal, stopping.signal]);
+    let renewals: Promise<unknown> = Promise.resolve();
     const renewing = setInterval(() => {
-      renewLease(db, lease).then(
+      const renewal = renewLease(db, lease).then(
         (held) => {
           if (!held) round.abort();
         },
         (error: unknown) => logger.warn({ lease: work.lease, err: error }, 'lease not renewed'),
       );
+      renewals = Promise.all([renewals, renewal]);
     }, LEASE_SECONDS * 300);
     const startedAt = performance.now();
     try {
@@ -77,6 +79,8 @@ export function startLoop(
       clearInterval(renewing);
       round.abort();
       if (performance.now() - startedAt > GOOD_RUN_MS) pause = FIRST_PAUSE_MS;
+      // One under way, on a connection of its own, would take again what is let go here.
+      await renewals;
       await dropLease(db, lease).catch(() => undefined);
     }
   };
