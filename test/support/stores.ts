@@ -54,7 +54,7 @@ export async function insertStore(
   return { spec, operationId };
 }
 
-/** Makes the given change the store's current operation, queued. */
+/** Makes the given change the store's current operation, queued: at once, as a request does, for a writer that looks. */
 export async function queueOperation(
   db: Db,
   spec: StoreSpec,
@@ -63,12 +63,14 @@ export async function queueOperation(
   more: { readonly driftSha?: string } = {},
 ): Promise<string> {
   const operationId = `op_${randomBytes(8).toString('hex')}`;
-  await insertOperation(db, spec, kind, action, operationId, more);
-  await db
-    .updateTable('stores')
-    .set({ operationId, ...(kind === 'delete' ? { status: 'deleting' as const } : {}) })
-    .where('id', '=', spec.id)
-    .execute();
+  await db.transaction().execute(async (tx) => {
+    await insertOperation(tx, spec, kind, action, operationId, more);
+    await tx
+      .updateTable('stores')
+      .set({ operationId, ...(kind === 'delete' ? { status: 'deleting' as const } : {}) })
+      .where('id', '=', spec.id)
+      .execute();
+  });
   return operationId;
 }
 
