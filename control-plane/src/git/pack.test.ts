@@ -45,7 +45,11 @@ test('native git resolves our deltas to the bytes we meant', () => {
   const random = createRandom(seed);
   const randomBytes = (length: number): Buffer =>
     Buffer.from(Array.from({ length }, () => random(256)));
-  const objects: GitObject[] = [];
+  // Each once, as in a pack of ours: splices may come to nothing, and give back their base.
+  const objects = new Map<string, GitObject>();
+  const add = (object: GitObject): void => {
+    if (!objects.has(object.oid)) objects.set(object.oid, object);
+  };
   for (let round = 0; round < 60; round += 1) {
     const base = encodeBlob(
       randomBytes(random(4) === 0 ? 70_000 + random(80_000) : 1 + random(3_000)),
@@ -66,13 +70,14 @@ test('native git resolves our deltas to the bytes we meant', () => {
     }
     const content = Buffer.concat([...parts, base.content.subarray(copied)]);
     const bytes = encodeSpliceDelta(base.content.length, splices);
-    objects.push(base, {
+    add(base);
+    add({
       type: 'blob',
       oid: hashObject('blob', content),
       content,
       delta: { base: base.oid, bytes },
     });
   }
-  const seen = readNatively(objects);
-  for (const object of objects) expect(seen.has(object.oid), `seed ${String(seed)}`).toBe(true);
+  const seen = readNatively([...objects.values()]);
+  for (const oid of objects.keys()) expect(seen.has(oid), `seed ${String(seed)}`).toBe(true);
 });
