@@ -36,6 +36,10 @@ export type EmbeddedPostgres = {
   stop(): Promise<void>;
 };
 
+const STARTS = 3;
+/** What it says last but one when its port is taken. */
+const NO_SOCKET = /could not create any TCP\/IP sockets/;
+
 /** What root copies for other users of the machine to run. */
 const COPIES = '/var/cache/shopyard';
 
@@ -76,30 +80,7 @@ export async function startEmbeddedPostgres(
 
   let port = await findRunningPort(pg_ctl, data, as);
   const adopted = port !== null;
-  if (port === null) {
-    port = await findFreePort();
-    const settings = [
-      `port=${port}`,
-      'listen_addresses=127.0.0.1',
-      'unix_socket_directories=',
-      'max_connections=100',
-      ...(options.settings ?? []),
-    ];
-    await run(
-      pg_ctl,
-      ['start', '-w', '-t', '60', '-D', data, '-l', join(root, 'log'), '-o'].concat(
-        settings.map((setting) => `-c ${setting}`).join(' '),
-      ),
-      { ...as, cwd: root },
-    ).catch(async (error: unknown) => {
-      const log = await readFile(join(root, 'log'), 'utf8').catch(() => '');
-      throw new PlatformError(
-        'postgres_start_failed',
-        `The embedded Postgres in ${data} does not start: ${log.trim().split('\n').at(-1) || lastLine(error)}`,
-        { field: 'SHOPYARD_DATA_DIR', cause: error },
-      );
-    });
-  }
+  port ??= await startServer(pg_ctl, root, { data, as, settings: options.settings ?? [] });
   const address = (database: string): string =>
     `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
   await createDatabase(address('postgres'));
@@ -110,6 +91,51 @@ export async function startEmbeddedPostgres(
       await run(pg_ctl, ['stop', '-w', '-m', 'fast', '-D', data], { ...as, cwd: root });
     },
   };
+}
+
+/** Starts the server on a free port, which it returns: on another when somebody was quicker to take that. */
+async function startServer(
+  pgCtl: string,
+  root: string,
+  {
+    data,
+    as,
+    settings,
+  }: {
+    readonly data: string;
+    readonly as: Partial<User>;
+    readonly settings: readonly string[];
+  },
+): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await findFreePort();
+    const all = [
+      `port=${port}`,
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+      'max_connections=100',
+      ...settings,
+    ];
+    try {
+      await run(
+        pgCtl,
+        ['start', '-w', '-t', '60', '-D', data, '-l', join(root, 'log'), '-o'].concat(
+          all.map((setting) => `-c ${setting}`).join(' '),
+        ),
+        { ...as, cwd: root },
+      );
+      return port;
+    } catch (error) {
+      const log = await readFile(join(root, 'log'), 'utf8').catch(() => '');
+      const lines = log.trim().split('\n');
+      if (attempt < STARTS && lines.slice(-3).some((line) => NO_SOCKET.test(line))) continue;
+      throw new PlatformError(
+        'postgres_start_failed',
+        `The embedded Postgres in ${data} does not start: ${lines.at(-1) || lastLine(error)}`,
+        { field: 'SHOPYARD_DATA_DIR', cause: error },
+      );
+    }
+  }
 }
 
 /** Made aside and moved in whole: a start that is killed in between leaves nothing that looks done. */
