@@ -12,6 +12,7 @@ import {
   startControlPlaneProcess,
   type ControlPlaneProcess,
 } from '../support/control-plane-process.ts';
+import { findFreePort } from '../support/free-port.ts';
 import { writeKubeconfig } from '../support/kubeconfig.ts';
 
 const TOP = join(import.meta.dirname, '../..');
@@ -58,14 +59,6 @@ async function endPostgres(): Promise<void> {
   if (!(pid > 0)) return;
   process.kill(pid, 'SIGINT');
   await expect.poll(() => existsSync(pidFile), { timeout: 30_000 }).toBe(false);
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 async function describeSettings(): Promise<Record<string, string>> {
@@ -156,8 +149,10 @@ test('the data folder cannot be made', async () => {
 
 test('without a token the first start makes one up, prints it once, and it works', async () => {
   const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
+  const readPrinted = () => readFile(join(folder, 'log'), 'utf8');
   const first = await start(env, PORT);
-  const printed = await readFile(join(folder, 'log'), 'utf8');
+  await expect.poll(readPrinted).toMatch(/shown once: \S+\n/);
+  const printed = await readPrinted();
   expect(printed).toContain(`Its data is in ${join(folder, 'data')}`);
   const token = /shown once: (\S+)/.exec(printed)?.[1] ?? '';
   expect((await new ApiClient(first.url, token).call('GET', '/api/stores')).status).toBe(200);
@@ -176,7 +171,7 @@ test('without a token the first start makes one up, prints it once, and it works
 
   const second = await start(env, PORT);
   await expect
-    .poll(async () => (await readFile(join(folder, 'log'), 'utf8')).slice(printed.length))
+    .poll(async () => (await readPrinted()).slice(printed.length))
     .toMatch(/^Sign in as operator@shopyard\.local; the first start showed a password$/m);
   expect((await new ApiClient(second.url, token).call('GET', '/api/stores')).status).toBe(200);
   // Killed, it leaves Postgres behind; the next start adopts it and goes on with the same data.
@@ -185,7 +180,7 @@ test('without a token the first start makes one up, prints it once, and it works
   expect((await new ApiClient(third.url, token).call('GET', '/api/stores')).status).toBe(200);
   expect((await new ApiClient(third.url, TOKEN).call('GET', '/api/stores')).status).toBe(401);
   expect(await third.stop()).toBe(0);
-  expect((await readFile(join(folder, 'log'), 'utf8')).split('shown once')).toHaveLength(2);
+  expect((await readPrinted()).split('shown once')).toHaveLength(2);
 });
 
 test('a second control plane on the same folder is refused, by name of the first', async () => {
