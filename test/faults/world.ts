@@ -35,7 +35,7 @@ export type World = {
   readonly repository: TestRepository;
   readonly practice: PracticeCluster;
   start(roles: string, options?: Pick<Started, 'env'>): Promise<ControlPlaneProcess>;
-  /** Everything that any process wrote to its log, at its most talkative. */
+  /** Every whole line that any process wrote to its log, at its most talkative. */
   readLogs(): Promise<string>;
   close(): Promise<void>;
 };
@@ -109,7 +109,8 @@ export async function openWorld(): Promise<World> {
     async readLogs() {
       const names = (await readdir(folder)).filter((name) => name.endsWith('.log'));
       const logs = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
-      return logs.join('\n');
+      // Of one that writes at this moment, or was killed, the last line may be half of one.
+      return logs.map((text) => text.slice(0, text.lastIndexOf('\n') + 1)).join('');
     },
     close: () => running.disposeAsync(),
   };
