@@ -116,7 +116,7 @@ export async function createTestRepository(): Promise<TestRepository> {
     },
     async close() {
       await forge.stop();
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }
