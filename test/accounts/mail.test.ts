@@ -277,9 +277,7 @@ describe('stores', () => {
     // A process that ends in the middle never comes back from sending.
     const begun = vi.fn(() => new Promise<never>(() => undefined));
     void make({ send: begun, close: () => undefined }).run(ending.signal);
-    await vi.waitFor(() => {
-      expect(begun).toHaveBeenCalledOnce();
-    });
+    await expect.poll(() => begun).toHaveBeenCalledOnce();
     const next = make(mailer);
     running = next.run(ending.signal);
     // It has looked, and left what is claimed, when it mails about a later one.

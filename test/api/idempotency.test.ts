@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Accepted } from '../../control-plane/src/contract.ts';
 import { pruneIdempotency } from '../../control-plane/src/db/idempotency.ts';
 import { countWaiting } from '../support/postgres.ts';
@@ -195,9 +195,7 @@ test('a key that another process takes at the last moment wins: nothing of the l
       .execute();
     reply = create('last-moment', { name: 'loser' });
     // Its insert has come upon the key and waits to see what becomes of it.
-    await vi.waitFor(async () => {
-      expect(await countWaiting(api.db)).toBe(1);
-    });
+    await expect.poll(() => countWaiting(api.db)).toBe(1);
   });
   expect((await reply)?.body).toMatchObject({ code: 'idempotency_key_reused' });
   expect(await countStores('loser')).toBe(0);
