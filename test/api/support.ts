@@ -77,6 +77,8 @@ export type Api = {
   )[];
   /** Moves the API's clock on. */
   readonly advance: (ms: number) => void;
+  /** While this runs, no time passes by the API's clock but what `advance` says. */
+  inOneMoment<T>(run: () => Promise<T>): Promise<T>;
   /** `cookie` stands for a browser on our pages: no token then, and our Origin. */
   request(
     method: string,
@@ -128,9 +130,10 @@ export async function startApi(
   const log: string[] = [];
   const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
   let offset = 0;
+  let stoppedAt: number | null = null;
   let accepted = 0;
   const told: Api['told'][number][] = [];
-  const clock = () => new Date(Date.now() + offset);
+  const clock = () => new Date((stoppedAt ?? Date.now()) + offset);
   const hub = createHub({ db, clock, logger, ...options.hub });
   const registry = new Registry();
   const auth = createAuth({
@@ -257,6 +260,14 @@ export async function startApi(
     told,
     advance: (ms) => {
       offset += ms;
+    },
+    inOneMoment: async (run) => {
+      stoppedAt = Date.now();
+      try {
+        return await run();
+      } finally {
+        stoppedAt = null;
+      }
     },
     request,
     signIn,
