@@ -14,7 +14,7 @@ import { ago, SHOP, testLogSource, type LogSubject, type Written } from './contr
 async function openSubject(): Promise<LogSubject & { readonly requests: readonly string[] }> {
   const server = await startScriptedApiServer();
   const connection = connect(server.config);
-  const reader = createClusterReader(connection, { namespace: 'argocd', timeoutMs: 500 });
+  const reader = createClusterReader(connection, { namespace: 'argocd', timeoutMs: 3_000 });
   const written = new Map<string, Written[]>();
   server.faults.push((url, response) => {
     const path = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/.exec(url.pathname);

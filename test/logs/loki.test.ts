@@ -34,7 +34,7 @@ function openArchive(url: string, how: Pick<Archive, 'misbehave' | 'close'>): Ar
     if (!response.ok) throw new Error(`not pushed: ${await response.text()}`);
   };
   return {
-    source: createLokiLogs(settings, { clock: () => new Date(), timeoutMs: 2_000 }),
+    source: createLokiLogs(settings, { clock: () => new Date(), timeoutMs: 3_000 }),
     namespace: 'store-t1-mine',
     neighbour: 'store-t1-theirs',
     url,

@@ -100,7 +100,8 @@ test('the process ends when nobody reads, and starts again', async () => {
 test('a git that does not answer is given up, in time; the next read starts another', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-git-'));
   const path = process.env.PATH;
-  const reader = open({ timeoutMs: 200 });
+  // Long enough for a git that answers.
+  const reader = open({ timeoutMs: 2_000 });
   try {
     await writeFile(join(folder, 'git'), '#!/bin/sh\nexec sleep 60\n');
     await chmod(join(folder, 'git'), 0o755);

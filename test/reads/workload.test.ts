@@ -62,7 +62,7 @@ beforeAll(async () => {
   });
   connection = connect(server.config);
   const { adapters } = await loadTemplates();
-  const reader = createClusterReader(connection, { namespace: 'argocd', timeoutMs: 1000 });
+  const reader = createClusterReader(connection, { namespace: 'argocd', timeoutMs: 3_000 });
   const shops = createShops({ adapters, ingressUrl: shop.url, clock: () => new Date() });
   api = await startApi({
     reads: {
