@@ -30,12 +30,12 @@ async function join(token = BOOTSTRAP, lastEventId?: string, at = api): Promise<
   return stream;
 }
 
-const until = (condition: () => boolean | Promise<boolean>) =>
+const until = (condition: () => boolean | Promise<boolean>, timeout = 10_000) =>
   vi.waitFor(
     async () => {
       if (!(await condition())) throw new Error('not yet');
     },
-    { timeout: 10_000, interval: 10 },
+    { timeout, interval: 10 },
   );
 
 async function create(name: string, tenant = 'platform') {
@@ -246,7 +246,7 @@ test('a client that stops reading is cut off; the others get everything', async 
     written += 1;
     api.hub.poke();
     return api.hub.clients === 1;
-  });
+  }, 60_000);
   const newest = `${detail}${written - 1}`;
   await until(() => {
     const last = reading.events.at(-1);
@@ -254,7 +254,7 @@ test('a client that stops reading is cut off; the others get everything', async 
   });
   expect(reading.ended()).toBe(false);
   expect(api.log.join('')).toContain('it does not read');
-});
+}, 90_000);
 
 test('a slow client gets the newest of each store, and no more than that', async () => {
   await api.close();
