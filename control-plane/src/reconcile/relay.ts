@@ -5,6 +5,10 @@
  *
  * Every push goes to every cluster, whatever it changed: Argo CD carries the manifests of `before`
  * over to `after` only when it has heard of both.
+ *
+ * Argo CD notes what it hears as an annotation of the Application, and takes that off when it has
+ * looked: a push told meanwhile is forgotten until the next poll. One that followed another closely
+ * is told again, once.
  */
 import type { CommitRecord, CommitSha } from '../git/types.ts';
 
@@ -26,6 +30,8 @@ export type Relay = {
 
 /** Commits told of in one call, at most. */
 const RELAYED_COMMITS = 5_000;
+/** Argo CD has looked at an Application by then, in milliseconds. */
+const LOOKED_MS = 10_000;
 
 export function createRelay(sends: readonly SendPush[], signal: AbortSignal): Relay {
   const lines = sends.map((send) => createLine(send, signal));
@@ -41,12 +47,24 @@ export function createRelay(sends: readonly SendPush[], signal: AbortSignal): Re
 
 function createLine(send: SendPush, signal: AbortSignal): Relay {
   let waiting: Push | null = null;
+  let again: Push | null = null;
   let sending: Promise<void> | null = null;
+  let toldAt = -Infinity;
+  const reminder = createReminder(signal, (push) => {
+    again = push;
+    sending ??= sendAll();
+  });
   const sendAll = async (): Promise<void> => {
-    while (waiting !== null && !signal.aborted) {
-      const push: Push = waiting;
-      waiting = null;
+    while (!signal.aborted) {
+      const fresh = waiting;
+      const push: Push | null = fresh ?? again;
+      if (push === null) break;
+      if (fresh === null) again = null;
+      else waiting = null;
       await send(push);
+      const now = performance.now();
+      if (fresh !== null && now - toldAt < LOOKED_MS) reminder.add(fresh);
+      toldAt = now;
     }
     sending = null;
   };
@@ -58,6 +76,37 @@ function createLine(send: SendPush, signal: AbortSignal): Relay {
     },
     async end() {
       await sending;
+    },
+  };
+}
+
+/** Gives pushes back, joined, once Argo CD has looked at what it was told before them. */
+function createReminder(
+  signal: AbortSignal,
+  remind: (push: Push) => void,
+): { add(push: Push): void } {
+  let next: Push | null = null;
+  let later: Push | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    timer = setTimeout(() => {
+      const due = next;
+      next = later;
+      later = null;
+      if (next !== null) wait();
+      if (due !== null) remind(due);
+    }, LOOKED_MS);
+  };
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  return {
+    add(push) {
+      if (signal.aborted) return;
+      if (next !== null) {
+        later = later === null ? push : joinPushes(later, push);
+        return;
+      }
+      next = push;
+      wait();
     },
   };
 }
