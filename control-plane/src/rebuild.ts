@@ -147,7 +147,9 @@ export function writeReport({ commits, gathered, restored }: Rebuilt, isDry: boo
   const named = [...gathered.troubles, ...restored.differences];
   if (named.length > 0) lines.push('', 'Left as it is:', ...named.map((one) => `  ${one}`));
   if (restored.stores.length + restored.tenants.length === 0)
-    return [...lines, 'Nothing was missing.'].join('\n');
+    return [...lines, tip === undefined ? 'Nothing was restored.' : 'Nothing was missing.'].join(
+      '\n',
+    );
   return [
     ...lines,
     '',

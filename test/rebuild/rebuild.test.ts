@@ -251,6 +251,27 @@ test('twice is once, and a change goes on from there; nothing was committed mean
   );
 });
 
+test('a branch without commits takes nothing away, and is told', async () => {
+  await create('shop');
+  await stopWriter();
+  const [index, stores] = [await readIndex(lost.db), await readStores(lost.db)];
+  const kept = repository;
+  repository = await createTestRepository();
+  try {
+    const rebuilt = await run(lost.db);
+    expect(rebuilt.restored.differences).toEqual([
+      `The repository’s branch has no commits; the ${index.length} that are known here stay known.`,
+    ]);
+    expect(writeReport(rebuilt, false)).toMatch(/has no commits; [^]*Nothing was restored\.$/);
+  } finally {
+    await repository.close();
+    repository = kept;
+  }
+  expect(index.length).toBeGreaterThan(1);
+  expect(await readIndex(lost.db)).toEqual(index);
+  expect(await readStores(lost.db)).toEqual(stores);
+});
+
 test('a dry run says it all and leaves no row', async () => {
   await tellStory();
   await stopWriter();

@@ -55,7 +55,7 @@ export async function restore(tx: Tx, options: RestoreOptions): Promise<Restored
   const missing = await chooseStores(tx, gathered.stores, tenants.usable, differences);
   await insertStores(tx, missing.stores, options);
   const restoredIds = new Set(missing.stores.map(({ spec }) => spec.id));
-  const commits = await indexCommits(tx, options, restoredIds);
+  const commits = await indexCommits(tx, options, restoredIds, differences);
   // Those that were there may have been changed since the database was: commits that have their
   // places now are not read again by the writer.
   const drifting =
@@ -309,6 +309,7 @@ async function indexCommits(
   tx: Tx,
   { repository, commits, gathered, at }: RestoreOptions,
   restoredIds: ReadonlySet<string>,
+  differences: string[],
 ): Promise<number> {
   const index = await tx
     .selectFrom('commits')
@@ -323,6 +324,13 @@ async function indexCommits(
   for (const { sha, operationId, action, storeId } of index)
     if (operationId !== null) untold.set(sha, { operationId, action, storeId });
   const described = describeCommits(commits, untold);
+  if (described.length === 0) {
+    if (index.length > 0)
+      differences.push(
+        `The repository’s branch has no commits; the ${index.length} that are known here stay known.`,
+      );
+    return 0;
+  }
   const isWhole =
     index.length === described.length &&
     index.every(({ sha, position }, at) => position === at + 1 && sha === described[at]?.sha);
