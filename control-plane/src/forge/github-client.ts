@@ -99,7 +99,7 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
       } catch (error) {
         const pause = readPause(error, time);
         if (pause !== null) {
-          blockedUntil = time.now() + pause;
+          blockedUntil = Math.max(blockedUntil, time.now() + pause);
           if (repeat === REPEATS) throw describeLimited('requests', pause);
           repeat += 1;
         } else if (readStatus(error) === 401 && !isReplaced && tokens.replace()) isReplaced = true;
