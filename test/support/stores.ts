@@ -63,14 +63,15 @@ export async function queueOperation(
   more: { readonly driftSha?: string } = {},
 ): Promise<string> {
   const operationId = `op_${randomBytes(8).toString('hex')}`;
-  await db.transaction().execute(async (tx) => {
+  const write = async (tx: Db): Promise<void> => {
     await insertOperation(tx, spec, kind, action, operationId, more);
     await tx
       .updateTable('stores')
       .set({ operationId, ...(kind === 'delete' ? { status: 'deleting' as const } : {}) })
       .where('id', '=', spec.id)
       .execute();
-  });
+  };
+  await (db.isTransaction ? write(db) : db.transaction().execute(write));
   return operationId;
 }
 
