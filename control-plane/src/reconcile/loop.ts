@@ -59,7 +59,7 @@ export function startLoop(
     }
     const round = new AbortController();
     const signal = AbortSignal.any([round.signal, stopping.signal]);
-    let renewals: Promise<unknown> = Promise.resolve();
+    let renewals = Promise.resolve();
     const renewing = setInterval(() => {
       const renewal = renewLease(db, lease).then(
         (held) => {
@@ -67,7 +67,7 @@ export function startLoop(
         },
         (error: unknown) => logger.warn({ lease: work.lease, err: error }, 'lease not renewed'),
       );
-      renewals = Promise.all([renewals, renewal]);
+      renewals = Promise.all([renewals, renewal]).then(() => undefined);
     }, LEASE_SECONDS * 300);
     const startedAt = performance.now();
     try {
