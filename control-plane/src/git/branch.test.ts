@@ -616,6 +616,19 @@ describe('a damaged clone (reliability 2)', () => {
   };
   const clonePath = (): string => join(server.dir, 'clone');
 
+  test('a pack’s index that says it is endless is not believed', async () => {
+    const writer = await server.open();
+    await push(writer, [file('a/x')]);
+    await server.open('clone');
+    const packs = join(clonePath(), 'objects/pack');
+    const [name = ''] = readdirSync(packs).filter((one) => one.endsWith('.idx'));
+    const index = readFileSync(join(packs, name));
+    // The last of 256 sums, after eight bytes: how many objects it has.
+    index.writeUInt32BE(0xff_ff_ff_ff, 8 + 4 * 255);
+    writeFileSync(join(packs, name), index);
+    expect(await readText(await server.open('clone'), 'a/x')).toBe('a/x\n');
+  });
+
   for (const suffix of ['.pack', '.idx', 'main', 'shallow', 'config', 'HEAD']) {
     for (const [name, damage] of Object.entries(damages)) {
       test(`${suffix} ${name} is noticed and repaired`, async () => {

@@ -6,6 +6,7 @@
  * time. It starts with one commit and deepens when somebody asks for older ones. Each fetch adds a
  * pack: when there are many, its owner makes it anew. One process per folder.
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,6 +30,8 @@ const ORIGIN_FILE = 'shopyard-origin.json';
  * for every object from then on; nothing collects them.
  */
 const MOST_PACKS = 200;
+/** Of the SHA-1 that a pack's index ends with. */
+const SUM_BYTES = 20;
 
 export class Clone {
   readonly #dir: string;
@@ -36,6 +39,8 @@ export class Clone {
   readonly #remote: RemoteSettings;
   /** What isomorphic-git remembers of pack files. */
   #cache: object = {};
+  /** Names of the packs' indexes that are whole. */
+  #indexes = new Set<string>();
 
   private constructor(dir: string, remote: RemoteSettings, transport: Transport) {
     this.#dir = dir;
@@ -54,12 +59,30 @@ export class Clone {
   /** Throws away what is there and starts empty. */
   async recreate(): Promise<void> {
     this.#cache = {};
+    this.#indexes = new Set();
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 });
     await mkdir(this.#dir, { recursive: true });
     await git.init({ fs, gitdir: this.#dir, bare: true, defaultBranch: this.#remote.branch });
     const { url } = this.#transport;
     await git.addRemote({ fs, gitdir: this.#dir, remote: 'origin', url, force: true });
     await writeFile(join(this.#dir, ORIGIN_FILE), this.#describeOrigin());
+  }
+
+  /**
+   * Looks once at each pack's index: it ends with a checksum, which isomorphic-git does not look at,
+   * and it believes what the index says of its length, whatever memory that takes.
+   */
+  async #checkIndexes(): Promise<void> {
+    const folder = join(this.#dir, 'objects/pack');
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names) {
+      if (!name.endsWith('.idx') || this.#indexes.has(name)) continue;
+      const index = await readFile(join(folder, name)).catch(() => Buffer.of());
+      const sum = createHash('sha1').update(index.subarray(0, -SUM_BYTES)).digest();
+      if (!sum.equals(index.subarray(-SUM_BYTES)))
+        throw new CloneDamaged(`the index ${name} is damaged`);
+      this.#indexes.add(name);
+    }
   }
 
   /** Whether it is time to make it anew. */
@@ -92,6 +115,7 @@ export class Clone {
    * commits from the tip; without it everything newer than what is here comes.
    */
   async fetch(depth?: number): Promise<CommitSha | null> {
+    await this.#checkIndexes();
     const result = await translateErrors(
       () =>
         git.fetch({
@@ -133,6 +157,7 @@ export class Clone {
 
   async read(type: ObjectType, oid: string): Promise<Buffer> {
     if (!isOid(oid) || oid === ZERO_OID) throw new CloneDamaged(`not an object id: ${oid}`);
+    await this.#checkIndexes();
     let result: ReadObjectResult;
     try {
       // eslint-disable-next-line @typescript-eslint/no-deprecated -- its successors return parsed objects; we hash the bytes
