@@ -5,6 +5,7 @@ import { parseCursor, pruneEvents, readEvents, START } from '../../control-plane
 import type { Tx } from '../../control-plane/src/db/open.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { openStream, type EventStream } from './event-stream.ts';
+import { connectAsOwner, countWaiting } from '../support/postgres.ts';
 import { BOOTSTRAP, startApi, type Api } from './support.ts';
 
 let api: Api;
@@ -219,6 +220,25 @@ test('a revoked token’s stream ends, an expired one’s too; the others stay (
   await create('still', 'ends');
   await until(() => namesOf(streams[2] as EventStream).length === 1);
   expect(streams[2]?.ended()).toBe(false);
+});
+
+test('who joins while the others’ sessions are looked at is not taken for gone', async () => {
+  const { cookie } = await api.person('owner', 'early');
+  const early = await openStream(api.url, { cookie });
+  streams.push(early);
+  await until(() => early.events.length === 1);
+  const { token } = await api.token('owner', 'late');
+  const owner = await connectAsOwner(api.databaseUrl);
+  try {
+    await owner.query('begin; lock table sessions');
+    await until(async () => (await countWaiting(api.db)) > 0);
+    const late = await join(token);
+    await owner.query('commit');
+    await until(() => early.comments() > 3 && late.comments() > 3);
+    expect([early.ended(), late.ended()]).toEqual([false, false]);
+  } finally {
+    await owner.end();
+  }
 });
 
 test('a client that stops reading is cut off; the others get everything', async () => {

@@ -101,6 +101,7 @@ export function createHub(options: HubOptions): Hub {
   let polling: Promise<void> | null = null;
   let asked = 0;
   let troubled = false;
+  let checking = false;
   let closed = false;
 
   // ── reading ───────────────────────────────────────────────────────────────────────────────────
@@ -314,10 +315,13 @@ export function createHub(options: HubOptions): Hub {
 
   /** A stream ends with its session or token, and when that no longer shows the same things. */
   async function checkSessions(): Promise<void> {
-    if (clients.size === 0) return;
+    if (clients.size === 0 || checking) return;
+    checking = true;
+    // Who joins while the database answers was not asked for: the answer says nothing of them.
+    const present = [...clients];
     const sessions = new Set<string>();
     const tokens = new Set<string>();
-    for (const { principal } of clients)
+    for (const { principal } of present)
       (principal.sessionId === null ? tokens : sessions).add(credentialOf(principal));
     try {
       const standing = new Map(
@@ -325,7 +329,7 @@ export function createHub(options: HubOptions): Hub {
           (one) => [credentialOf(one), one],
         ),
       );
-      for (const client of clients) {
+      for (const client of present) {
         const now = standing.get(credentialOf(client.principal));
         if (now?.role !== client.principal.role || now.tenantId !== client.principal.tenantId)
           end(client);
@@ -333,6 +337,8 @@ export function createHub(options: HubOptions): Hub {
     } catch (error) {
       // Without the database there are no events either; the next look decides.
       logger.debug({ error: describeError(error) }, 'sessions could not be checked');
+    } finally {
+      checking = false;
     }
   }
 
