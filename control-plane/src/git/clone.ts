@@ -41,6 +41,8 @@ export class Clone {
   #cache: object = {};
   /** Names of the packs' indexes that are whole. */
   #indexes = new Set<string>();
+  /** Whether those are all there are: only a fetch adds some. */
+  #isChecked = false;
 
   private constructor(dir: string, remote: RemoteSettings, transport: Transport) {
     this.#dir = dir;
@@ -60,6 +62,7 @@ export class Clone {
   async recreate(): Promise<void> {
     this.#cache = {};
     this.#indexes = new Set();
+    this.#isChecked = false;
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 });
     await mkdir(this.#dir, { recursive: true });
     await git.init({ fs, gitdir: this.#dir, bare: true, defaultBranch: this.#remote.branch });
@@ -73,6 +76,7 @@ export class Clone {
    * and it believes what the index says of its length, whatever memory that takes.
    */
   async #checkIndexes(): Promise<void> {
+    if (this.#isChecked) return;
     const folder = join(this.#dir, 'objects/pack');
     const names = await readdir(folder).catch(() => []);
     for (const name of names) {
@@ -83,6 +87,7 @@ export class Clone {
         throw new CloneDamaged(`the index ${name} is damaged`);
       this.#indexes.add(name);
     }
+    this.#isChecked = true;
   }
 
   /** Whether it is time to make it anew. */
@@ -116,6 +121,7 @@ export class Clone {
    */
   async fetch(depth?: number): Promise<CommitSha | null> {
     await this.#checkIndexes();
+    this.#isChecked = false;
     const result = await translateErrors(
       () =>
         git.fetch({
