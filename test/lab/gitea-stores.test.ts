@@ -121,7 +121,9 @@ const isReady = ({ status, stage }: Store): boolean => status === 'ready' && sta
 
 type Pod = {
   readonly metadata: {
+    readonly name: string;
     readonly uid: string;
+    readonly deletionTimestamp?: string;
     readonly ownerReferences?: readonly { readonly kind: string }[];
   };
   readonly status: {
@@ -141,9 +143,13 @@ type Claim = {
 };
 
 /** Pods that run or are about to; those of Jobs that have ended stay. */
-async function countPods(): Promise<number> {
+async function listRunning(): Promise<string[]> {
   const pods = await listObjects<Pod>('pods', '-n', store.namespace);
-  return pods.filter(({ status }) => ['Running', 'Pending'].includes(status.phase)).length;
+  return pods
+    .filter(({ status }) => ['Running', 'Pending'].includes(status.phase))
+    .map(({ metadata: { name, deletionTimestamp = 'not' }, status: { phase } }) =>
+      [name, phase, 'told to go:', deletionTimestamp].join(' '),
+    );
 }
 
 /** Each volume of the store, by its claim. */
@@ -215,7 +221,7 @@ test('suspended, nothing of it runs and all data stays; started again, it is the
   await change('POST', '/suspend');
   await mergeReview();
   await api.waitFor(store.id, 'suspended', ({ stage }) => stage === 'suspended', PATIENCE);
-  await expect.poll(countPods, PATIENCE).toBe(0);
+  await expect.poll(listRunning, PATIENCE).toEqual([]);
   expect(await listVolumes()).toEqual(volumes);
   await expect.poll(readStatus, PATIENCE).toBe(503);
   await change('POST', '/resume');
