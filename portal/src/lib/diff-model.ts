@@ -26,6 +26,11 @@ export type DiffedFile = {
   readonly rows: readonly DiffRow[];
 };
 
+/** That not all files are shown. @param files how many are not */
+export function describeOmitted(files: number): string {
+  return files === 1 ? 'One more file is not shown.' : `${files} more files are not shown.`;
+}
+
 /** @param context unchanged lines shown around a change */
 export function diffFile({ path, before, after }: FileContents, context = 3): DiffedFile {
   const patch = structuredPatch(path, path, before ?? '', after ?? '', '', '', { context });

@@ -3,9 +3,10 @@
  * stream: the tab that has the lock leads and shares what it hears over a channel. Lock and channel
  * are named after the person and the tenant, so that nobody hears what another session hears.
  *
- * A tab may have missed something between loading its page and listening, and when the lead
- * changes: then what it shows is loaded again (everything that depends on `LIVE`).
+ * A tab may have missed something between loading its page and listening, when the stream broke off,
+ * and when the lead changes: then what it shows is loaded again (everything that depends on `LIVE`).
  */
+import { untrack } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
 import { LIVE } from './live-key.ts';
 import { refresh } from './refresh.ts';
@@ -13,7 +14,7 @@ import type { Store } from './shapes.ts';
 
 type Message =
   | { readonly kind: 'ask' }
-  /** A stream is open. Another stream has another epoch. */
+  /** A stream is open. Each time that it connects is another epoch. */
   | { readonly kind: 'open'; readonly epoch: string }
   | { readonly kind: 'store'; readonly store: Store }
   | { readonly kind: 'resync' };
@@ -29,10 +30,6 @@ export const live = {
   newest(store: Store): Store {
     return stores.get(store.id) ?? store;
   },
-  /** Everything heard since the page's data was loaded, by store id. */
-  get heard(): ReadonlyMap<string, Store> {
-    return stores;
-  },
   /** Whether a stream is open, here or in another tab. */
   get connected(): boolean {
     return connected;
@@ -40,14 +37,37 @@ export const live = {
 };
 
 /** Loads again what the page shows; throttled, so that a thousand events cost a few loads. */
-let refreshTimer: ReturnType<typeof setTimeout> | undefined;
+let due: { readonly at: number; readonly timer: ReturnType<typeof setTimeout> } | null = null;
 export function refreshSoon(delayMs = 1000): void {
-  refreshTimer ??= setTimeout(() => {
-    refreshTimer = undefined;
+  const at = performance.now() + delayMs;
+  if (due !== null && due.at <= at) return;
+  clearTimeout(due?.timer);
+  const timer = setTimeout(() => {
+    due = null;
     void refresh(LIVE).then((done) => {
       if (!done) refreshSoon(RETRY_MS);
     });
   }, delayMs);
+  due = { at, timer };
+}
+
+// eslint-disable-next-line svelte/prefer-svelte-reactivity -- who is told; nothing is drawn from it
+const followers = new Set<(store: Store) => void>();
+
+/**
+ * Loads again what the page shows whenever a store that matters to it is heard of, and once for those
+ * heard of before, until the returned function is called. Nothing that `matters` reads starts it again:
+ * what is loaded may not be the reason to load it.
+ */
+export function follow(matters: (store: Store) => boolean, delayMs?: number): () => void {
+  const hear = (store: Store) => {
+    if (matters(store)) refreshSoon(delayMs);
+  };
+  untrack(() => {
+    for (const store of stores.values()) hear(store);
+  });
+  followers.add(hear);
+  return () => void followers.delete(hear);
 }
 
 /**
@@ -92,6 +112,7 @@ export function listen(session: string): () => void {
 function take(message: Exclude<Message, { kind: 'ask' }>): void {
   if (message.kind === 'store') {
     stores.set(message.store.id, message.store);
+    for (const hear of followers) hear(message.store);
     return;
   }
   if (message.kind === 'open') {
@@ -109,9 +130,9 @@ function stream(signal: AbortSignal, tell: (message: Exclude<Message, { kind: 'a
     let source: EventSource | null = null;
     let retry: ReturnType<typeof setTimeout> | undefined;
     const open = () => {
-      const mine = String(Math.random());
       source = new EventSource('/api/events');
-      source.addEventListener('hello', () => tell({ kind: 'open', epoch: mine }));
+      // Said at every connection: one that ends may have ended because the session acts for others now.
+      source.addEventListener('hello', () => tell({ kind: 'open', epoch: String(Math.random()) }));
       source.addEventListener('resync', () => tell({ kind: 'resync' }));
       source.addEventListener('store', ({ data }: MessageEvent<string>) =>
         tell({ kind: 'store', store: (JSON.parse(data) as { store: Store }).store }),
