@@ -20,13 +20,14 @@ export const load: PageServerLoad = async ({ fetch, locals, url, depends }) => {
 /** Numbers as numbers; what is none is sent as it was typed, and the API says so. */
 function readRequest(fields: Readonly<Record<string, string>>): object {
   const number = (text = ''): number | string => (/^\d+$/.test(text) ? Number(text) : text);
-  const { type = '', which = '' } = fields;
+  const { type = '', which = '', toVersion } = fields;
   return {
     type,
     selection:
       which === 'share' ? { kind: 'share', percent: number(fields['percent']) } : { kind: 'all' },
     waveSize: number(fields['waveSize']),
     allowedUnhealthy: number(fields['allowedUnhealthy']),
+    ...(toVersion === undefined ? {} : { toVersion }),
   };
 }
 
