@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { askApi, pathOfSignIn, readProblem } from './api.ts';
+import { answerWithin, askApi, pathOfSignIn, readProblem } from './api.ts';
 
 const answer = (status: number, body: string, headers: Record<string, string> = {}) =>
   askApi(() => Promise.resolve(new Response(body, { status, headers })), '/api/stores');
@@ -43,6 +43,13 @@ test('an answer that is no JSON is still an answer', async () => {
 test('no answer at all is said in words', async () => {
   const none = await askApi(() => Promise.reject(new TypeError('fetch failed')), '/api/stores');
   expect(none.ok ? null : [none.status, none.problem.code]).toEqual([503, 'unreachable']);
+});
+
+test('an answer that is on its way for ever is none', async () => {
+  const lost = await answerWithin(1, new Promise<never>(() => undefined));
+  expect(lost.ok ? null : lost.problem.code).toBe('unreachable');
+  const here = { ok: true, status: 200, data: 1 } as const;
+  expect(await answerWithin(60_000, Promise.resolve(here))).toBe(here);
 });
 
 test('the number of a request is told when the fault is ours', () => {

@@ -90,6 +90,18 @@ export function pathOfSignIn(here: URL | null): string {
   return to === '/' ? '/sign-in' : `/sign-in?to=${encodeURIComponent(to)}`;
 }
 
+/** The answer, or, when none has come within so many milliseconds, that none came. */
+export function answerWithin<T>(
+  ms: number,
+  answer: ApiAnswer<T> | Promise<ApiAnswer<T>>,
+): Promise<ApiAnswer<T>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<ApiAnswer<T>>((resolve) => {
+    timer = setTimeout(() => resolve({ ok: false, status: 503, problem: UNREACHABLE }), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
 const UNREACHABLE: Problem = {
   code: 'unreachable',
   message: 'Shopyard does not answer.',

@@ -6,6 +6,8 @@ const HERE = new URL('https://yard.example.com/sign-in');
 test.each([
   ['/stores?status=ready', '/stores?status=ready'],
   ['//evil.example', '/'],
+  ['/.//evil.example', '/'],
+  ['/stores/..//evil.example', '/'],
   ['/\\evil.example', '/'],
   ['https://evil.example/', '/'],
   ['javascript:alert(1)', '/'],

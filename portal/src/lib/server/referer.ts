@@ -12,7 +12,9 @@ export function pathOfReferer(request: Request, url: URL): string {
 export function readWayBack(url: URL): string {
   const to = url.searchParams.get('to') ?? '/';
   const target = URL.canParse(to, url.origin) ? new URL(to, url.origin) : null;
-  return target !== null && target.origin === url.origin && to.startsWith('/')
-    ? target.pathname + target.search
+  const path = target !== null && target.origin === url.origin ? target.pathname : '';
+  // Two slashes would name a host: a path may come to that by its dots.
+  return to.startsWith('/') && path.startsWith('/') && !path.startsWith('//')
+    ? path + (target?.search ?? '')
     : '/';
 }
