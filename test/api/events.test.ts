@@ -276,6 +276,24 @@ test('a client that stops reading is cut off; the others get everything', async 
   expect(api.log.join('')).toContain('it does not read');
 }, 90_000);
 
+test('a client that comes back and does not read what it missed is cut off', async () => {
+  const first = await join();
+  const start = first.events[0]?.id ?? '';
+  const { store } = await create('missed');
+  // Each of another store, so that none stands for another.
+  for (let index = 0; index < 100; index += 1)
+    await api.db
+      .insertInto('events')
+      .values({ tenantId: store.tenant, type: 'filler', body: JSON.stringify('x'.repeat(60_000)) })
+      .execute();
+  await until(() => first.events.length > 100);
+  first.close();
+  const back = await open(BOOTSTRAP, start);
+  back.response.pause();
+  await until(() => api.log.join('').includes('it does not read'), 60_000);
+  await until(() => api.hub.clients === 0);
+}, 90_000);
+
 test('a slow client gets the newest of each store, and no more than that', async () => {
   await api.close();
   api = await startApi({ hub: { stallMs: 60_000 } });

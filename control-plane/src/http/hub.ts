@@ -199,7 +199,9 @@ export function createHub(options: HubOptions): Hub {
 
   function end(client: Client): void {
     clients.delete(client);
-    client.response.end();
+    // One that does not read would not read the end either.
+    if (client.fullSince === null) client.response.end();
+    else client.response.destroy();
   }
 
   // ── joining ───────────────────────────────────────────────────────────────────────────────────
@@ -296,7 +298,10 @@ export function createHub(options: HubOptions): Hub {
       let text = '';
       for (const event of newest.values())
         text += encode(event.type, event.cursor, event.body).text;
-      if (!client.response.write(text)) await drained(client.response);
+      if (!client.response.write(text)) {
+        client.fullSince ??= clock().getTime();
+        await drained(client.response);
+      }
       from = last.cursor;
     }
   }
