@@ -347,6 +347,32 @@ describe('tenants', () => {
       expect((await turn(slug)).status).toBe(404);
   });
 
+  test('who chose another acts in it at once, in every process', async () => {
+    const person = await api.person('member', 'left');
+    const owner = await api.person('owner', 'right');
+    const { secret } = await invite(owner.cookie, { email: person.email, role: 'viewer' });
+    const accepted = await accept(secret, { cookie: person.cookie });
+    const renewed = 'shopyard.renewed=1';
+    expect(accepted.headers.getSetCookie().join()).toContain(renewed);
+    const other = await startApi({ databaseUrl: api.databaseUrl });
+    try {
+      await other.inOneMoment(async () => {
+        expect((await me(person.cookie, other)).tenant?.slug).toBe('right');
+        const turned = await api.request('POST', '/api/sessions/tenant', {
+          cookie: person.cookie,
+          body: { tenant: 'left' },
+        });
+        expect(turned.headers.getSetCookie()).toContain(
+          `${renewed}; Path=/; Max-Age=5; HttpOnly; SameSite=Lax`,
+        );
+        const now = await me(`${person.cookie}; ${renewed}`, other);
+        expect(now.tenant?.slug).toBe('left');
+      });
+    } finally {
+      await other.close();
+    }
+  });
+
   test('an operator lists them by pages, makes one with an owner, and changes its limits', async () => {
     const { cookie } = await api.person('operator');
     const made = await api.request('POST', '/api/tenants', {

@@ -106,7 +106,7 @@ const DEADLINE_MS = 10 * 60 * 1000;
 /** Every route there is, each with its policy. */
 export function createRoutes(
   options: AppOptions,
-  authenticator: Authenticator = createAuthenticator({ ...options, auth: options.accounts.auth }),
+  authenticator: Authenticator = createAuthenticator({ ...options, ...options.accounts }),
 ): readonly Route[] {
   const { db, clock, ids, engines, clusters, hub, limits, registry, probes, accounts } = options;
   const reservedHosts = [new URL(accounts.publicUrl).hostname];
@@ -169,7 +169,7 @@ export function createRoutes(
 
 export function createApp(options: AppOptions): Koa {
   const { db, clock } = options;
-  const authenticator = createAuthenticator({ db, clock, auth: options.accounts.auth });
+  const authenticator = createAuthenticator({ db, clock, ...options.accounts });
   return mount(options, createRoutes(options, authenticator), {
     authenticator,
     clock,

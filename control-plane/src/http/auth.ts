@@ -84,14 +84,27 @@ export type Authenticator = {
   identify(ctx: Context, options?: { readonly fresh?: boolean }): Promise<Principal | null>;
   /** Looks anew at everything that this person showed. */
   forget(userId: string): void;
+  /**
+   * The same for somebody who has just changed for whom they act: other processes remember them too,
+   * so their browser says for as long as that that it is to be looked at anew.
+   */
+  renew(ctx: Context, userId: string): void;
 };
+
+/** What a browser shows for a while after its person became somebody else. */
+const RENEWED = 'shopyard.renewed';
 
 export function createAuthenticator(options: {
   readonly db: Db;
   readonly clock: Clock;
   readonly auth: Auth;
+  /** Where browsers believe the API to be. */
+  readonly publicUrl: string;
 }): Authenticator {
   const { db, clock, auth } = options;
+  const secure = options.publicUrl.startsWith('https://') ? '; Secure' : '';
+  /** Raised with each forgetting: what was asked for before it is not remembered after it. */
+  let forgettings = 0;
   const remembered = new Map<string, { principal: Principal | null; until: number }>();
 
   async function remember(
@@ -102,7 +115,9 @@ export function createAuthenticator(options: {
     const now = clock().getTime();
     const known = remembered.get(key);
     if (!fresh && known !== undefined && known.until > now) return known.principal;
+    const before = forgettings;
     const principal = await find();
+    if (before !== forgettings) return principal;
     if (remembered.size >= REMEMBERED_MOST) remembered.clear();
     remembered.set(key, { principal, until: now + REMEMBERED_MS });
     return principal;
@@ -142,18 +157,29 @@ export function createAuthenticator(options: {
     });
   }
 
+  function forget(userId: string): void {
+    forgettings += 1;
+    for (const [key, { principal }] of remembered)
+      if (principal?.userId === userId) remembered.delete(key);
+  }
+
   return {
     async identify(ctx, { fresh = false } = {}) {
       const authorization = ctx.get('Authorization');
       if (authorization !== '') return identifyToken(authorization, fresh);
-      const cookie = /(?:^|; *)(?:__Secure-)?shopyard\.session_token=([^;]+)/.exec(
-        ctx.get('Cookie'),
-      );
-      return cookie?.[1] === undefined ? null : identifySession(ctx, cookie[1], fresh);
+      const cookies = ctx.get('Cookie');
+      const session = /(?:^|; *)(?:__Secure-)?shopyard\.session_token=([^;]+)/.exec(cookies)?.[1];
+      if (session === undefined) return null;
+      return identifySession(ctx, session, fresh || cookies.includes(`${RENEWED}=`));
     },
-    forget(userId) {
-      for (const [key, { principal }] of remembered)
-        if (principal?.userId === userId) remembered.delete(key);
+    forget,
+    renew(ctx, userId) {
+      forget(userId);
+      const seconds = REMEMBERED_MS / 1000 + 1;
+      ctx.append(
+        'Set-Cookie',
+        `${RENEWED}=1; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`,
+      );
     },
   };
 }

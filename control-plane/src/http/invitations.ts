@@ -173,7 +173,7 @@ export function invitationRoutes(options: InvitationOptions): Route[] {
         const accepted = await db
           .transaction()
           .execute((tx) => accept(tx, options, call, { secret, guest, caller }));
-        authenticator.forget(accepted.userId);
+        authenticator.renew(call.ctx, accepted.userId);
         if (guest.kind === 'new') {
           const { headers } = await callAuth(() =>
             auth.api.signInEmail({

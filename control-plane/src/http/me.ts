@@ -142,7 +142,7 @@ export function meRoutes(options: {
           return goesHome || (await turnSession(tx, { id, userId: principal.id }, tenant.id));
         });
         if (!turned) throw notFound();
-        authenticator.forget(principal.id);
+        authenticator.renew(ctx, principal.id);
         const now = await authenticator.identify(ctx, { fresh: true });
         return { status: 200, body: await readMe(now ?? principal) };
       },

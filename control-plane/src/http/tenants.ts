@@ -97,7 +97,7 @@ export function tenantRoutes(
           ]);
           return { tenant: isOperator ? tenant : { ...tenant, members: 1 }, invited };
         });
-        authenticator.forget(principal.id);
+        if (!isOperator) authenticator.renew(call.ctx, principal.id);
         return {
           status: 201,
           body: {
