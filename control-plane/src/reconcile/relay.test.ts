@@ -5,16 +5,19 @@ import { createRelay, type Push, type Relay } from './relay.ts';
 let stop: AbortController;
 let relay: Relay;
 let told: string[];
+/** When Argo CD answers. */
+let answered: Promise<unknown>;
 
 beforeEach(() => {
   vi.useFakeTimers();
   stop = new AbortController();
   told = [];
+  answered = Promise.resolve();
   relay = createRelay(
     [
-      (push) => {
+      async (push) => {
         told.push(`${push.before?.slice(0, 1)}-${push.after.slice(0, 1)}:${push.commits.length}`);
-        return Promise.resolve();
+        await answered;
       },
     ],
     stop.signal,
@@ -76,6 +79,24 @@ test('what was just told again is being looked at, too', async () => {
   relay.add(push(3));
   await pass(10_100);
   expect(told).toEqual(['0-1:1', '1-2:1', '1-2:1', '2-3:1', '2-3:1']);
+});
+
+test('what comes due twice while a call is under way is told again together', async () => {
+  relay.add(push(1));
+  await pass(300);
+  relay.add(push(2));
+  await pass(5_000);
+  relay.add(push(3));
+  await pass(4_000);
+  const { promise: isAnswered, resolve: answer } = Promise.withResolvers<undefined>();
+  answered = isAnswered;
+  relay.add(push(4));
+  // The second is due at 10.3 seconds, the third at 20.3.
+  await pass(15_000);
+  expect(told).toEqual(['0-1:1', '1-2:1', '2-3:1', '3-4:1']);
+  answer(undefined);
+  await pass(0);
+  expect(told.slice(4)).toEqual(['1-3:2']);
 });
 
 test('nothing is told again after the end', async () => {

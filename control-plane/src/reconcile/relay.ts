@@ -51,7 +51,7 @@ function createLine(send: SendPush, signal: AbortSignal): Relay {
   let sending: Promise<void> | null = null;
   let toldAt = -Infinity;
   const reminder = createReminder(signal, (push) => {
-    again = push;
+    again = again === null ? push : joinPushes(again, push);
     sending ??= sendAll();
   });
   const sendAll = async (): Promise<void> => {
