@@ -2,17 +2,20 @@
  * The observer with a real Postgres: from what the API server says to rows, stages and events. The
  * API server is scripted (protocol only); its Applications have the shape of recorded ones.
  */
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { watchApplications, watchProjects } from '../../control-plane/src/cluster/applications.ts';
 import { connect, type ClusterConnection } from '../../control-plane/src/cluster/connection.ts';
 import { createClusterReader } from '../../control-plane/src/cluster/reader.ts';
 import { checkLease, takeLease } from '../../control-plane/src/db/leases.ts';
+import type { Tx } from '../../control-plane/src/db/open.ts';
+import { settle } from '../../control-plane/src/db/queue.ts';
 import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { hashStoreId, type Action, type StoreSpec } from '../../control-plane/src/domain/store.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
 import { createObserver, type Observer } from '../../control-plane/src/reconcile/observe.ts';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { countWaiting, createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertStore, insertTenant, queueOperation } from '../support/stores.ts';
 import {
   answer,
@@ -39,6 +42,7 @@ let position: number;
 let now: Date;
 let batches: number;
 const unknown: string[] = [];
+const ended: string[] = [];
 
 beforeEach(async () => {
   database = await createTestDatabase();
@@ -49,6 +53,7 @@ beforeEach(async () => {
   position = 0;
   now = new Date();
   unknown.length = 0;
+  ended.length = 0;
   batches = 0;
   isRunning = false;
   await insertTenant(database.db);
@@ -85,6 +90,7 @@ async function build(holder: string): Promise<Observer> {
     checkLease: (tx) => checkLease(tx, lease),
     deadlineSeconds: 600,
     onUnknownRevision: (sha) => unknown.push(sha),
+    onEnd: (_store, end) => ended.push(end),
     clock: () => now,
   });
 }
@@ -501,6 +507,107 @@ test('an emptied cluster degrades stores and deletes nothing (reliability 9)', a
   server.send(APPLICATIONS, JSON.stringify({ type: 'ERROR', object: { code: 410 } }));
   await becomes(spec, { status: 'degraded', errorCode: 'application_missing' });
   expect(await operation(spec)).toEqual(before);
+});
+
+describe('what somebody else moves on while it is judged', () => {
+  /** Holds the store while the observer, and whoever is to be quicker, come to wait for it. */
+  async function holdDuring(
+    spec: StoreSpec,
+    work: (tx: Tx, waiting: (count: number) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    await database.db.transaction().execute(async (tx) => {
+      await sql`select from stores where id = ${spec.id} for no key update`.execute(tx);
+      await work(tx, (count) => expect.poll(() => countWaiting(database.db), WITHIN).toBe(count));
+    });
+  }
+
+  test('is as its settlement left it: a change that was agreed to comes to its end', async () => {
+    const lease = await takeLease(database.db, 'writer', 'one');
+    if (lease === null) throw new Error('the lease is taken');
+    const { spec, operationId: createId } = await insertStore(database.db);
+    const publish = (sha: string, operationId: string, action: Action) =>
+      settle(database.db, lease, {
+        repository: REPOSITORY,
+        commits: [
+          {
+            ...{ sha, subject: action, author: 'shopyard', at: now },
+            ...{ operationId, action, storeId: spec.id },
+          },
+        ],
+        unchanged: [],
+        tenants: [],
+        at: now,
+      });
+    const created = 'c'.repeat(40);
+    await publish(created, createId, 'create');
+    putGeneration(spec, 1);
+    server.putSilently(APPLICATIONS, application(spec, created));
+    await start();
+    await becomes(spec, { status: 'ready' });
+    const operationId = await queueOperation(database.db, spec, 'update', 'update');
+    await database.db
+      .updateTable('operations')
+      .set({ state: 'review' })
+      .where('id', '=', operationId)
+      .execute();
+    const merged = 'd'.repeat(40);
+    let settled: Promise<number> | undefined;
+    await holdDuring(spec, async (_tx, waiting) => {
+      settled = publish(merged, operationId, 'update');
+      await waiting(1);
+      server.put(APPLICATIONS, application(spec, created, { health: 'Degraded' }));
+      await waiting(2);
+    });
+    expect(await settled).toBe(1);
+    server.put(APPLICATIONS, application(spec, merged));
+    await stepBecomes(spec, { id: operationId, state: 'done' });
+    expect(await row(spec)).toMatchObject({ status: 'ready', stage: 'ready' });
+  });
+
+  test('has not ended for those who are told of it', async () => {
+    await start();
+    const { spec } = await insertStore(database.db);
+    const sha = await commit(spec, 'create');
+    putGeneration(spec, 1, false);
+    server.put(APPLICATIONS, application(spec, sha));
+    await becomes(spec, { detail: 'waiting for the set-up job to finish' });
+    await holdDuring(spec, async (tx, waiting) => {
+      putGeneration(spec, 1);
+      now = new Date(now.getTime() + 1000);
+      await waiting(1);
+      await tx.updateTable('operations').set({ state: 'superseded' }).execute();
+      await queueOperation(tx, spec, 'update', 'update');
+      batches = 0;
+    });
+    await expect.poll(() => batches, WITHIN).toBeGreaterThan(0);
+    expect(ended).toEqual([]);
+    await commit(spec, 'update');
+    now = new Date(now.getTime() + 601_000);
+    await expect.poll(() => ended, WITHIN).toEqual(['failed']);
+  });
+
+  test('is judged again, as it is then', async () => {
+    await start();
+    const { spec } = await insertStore(database.db);
+    const sha = await commit(spec, 'create');
+    putGeneration(spec, 1);
+    server.put(APPLICATIONS, application(spec, sha));
+    await becomes(spec, { status: 'ready' });
+    server.put(APPLICATIONS, application(spec, sha, { health: 'Degraded' }));
+    await becomes(spec, { status: 'degraded' });
+    const operationId = await queueOperation(database.db, spec, 'update', 'update');
+    await holdDuring(spec, async (tx, waiting) => {
+      server.put(APPLICATIONS, application(spec, sha));
+      await waiting(1);
+      await tx
+        .updateTable('operations')
+        .set({ state: 'review' })
+        .where('id', '=', operationId)
+        .execute();
+      await tx.updateTable('stores').set({ stage: 'review' }).execute();
+    });
+    await becomes(spec, { status: 'ready', stage: 'review' });
+  });
 });
 
 test('a tenant’s project is marked when it is seen', async () => {

@@ -193,6 +193,23 @@ export async function markTenantsSeen(
     .execute();
 }
 
+/**
+ * Those of the operations that nobody has moved on since they were loaded. Whoever holds their stores
+ * knows that nobody does until the transaction ends.
+ */
+export async function findUnmoved(
+  tx: Tx,
+  operations: readonly StoreFacts['operation'][],
+): Promise<ReadonlySet<string>> {
+  const loaded = operations.map(({ id, state, action }) => ({ id, state, action }));
+  const { rows } = await sql<{ id: string }>`
+    select o.id from operations o
+    join jsonb_to_recordset(${JSON.stringify(loaded)}::jsonb) as c(id text, state text, action text)
+      on o.id = c.id and o.state = c.state and o.action = c.action
+  `.execute(tx);
+  return new Set(rows.map((row) => row.id));
+}
+
 export type OperationStep = {
   readonly operationId: string;
   /** What the operation was when it was judged: another step meanwhile, and this one is dropped. */

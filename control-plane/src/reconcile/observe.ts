@@ -14,6 +14,7 @@ import {
   findPositions,
   findStoresAwaitingTenants,
   findStoresDue,
+  findUnmoved,
   findUnseenTenants,
   loadObservedStores,
   markTenantsSeen,
@@ -271,33 +272,37 @@ export function createObserver(options: ObserverOptions): Observer {
   const write = async (judged: readonly Judged[], now: Date): Promise<void> => {
     const news = judged.filter(isNews);
     if (news.length === 0) return;
-    const steps = news.map((one) => planStep(one, now)).filter((step) => step !== null);
-    await inTransaction(async (tx) => {
+    const written = await inTransaction(async (tx) => {
       // All at once, in one order: two rounds could meet somebody who takes them the other way.
       await lockStoresOf(
         tx,
         news.map(({ store }) => store.operation.id),
       );
-      const stepped = await stepOperations(tx, steps);
-      const dropped = new Set(
-        steps.map((step) => step.operationId).filter((id) => !stepped.has(id)),
+      const unmoved = await findUnmoved(
+        tx,
+        news.map(({ store }) => store.operation),
       );
+      const current = news.filter(({ store }) => unmoved.has(store.operation.id));
+      const steps = current.map((one) => planStep(one, now)).filter((step) => step !== null);
+      await stepOperations(tx, steps);
       const held = await holdRemovals(tx, {
         ...{ cluster, guard: options.guard, at: now },
-        operationIds: steps
-          .filter((step) => beginsRemoval(step) && stepped.has(step.operationId))
-          .map((step) => step.operationId),
+        operationIds: steps.filter(beginsRemoval).map((step) => step.operationId),
       });
-      const changes = news
-        .filter(({ store }) => !dropped.has(store.operation.id))
-        .map((one) =>
+      const rows = await writeStatus(
+        tx,
+        current.map((one) =>
           held.has(one.store.operation.id) ? planHold(one, now) : planChange(one, now),
-        );
-      const written = await writeStatus(tx, changes);
-      metrics.count('status_changes', written.length);
+        ),
+      );
+      return new Set(rows.map((row) => row.id));
     });
-    if (steps.some(({ to }) => to.state === 'queued')) options.onQueued?.();
-    for (const { store, verdict } of news) {
+    metrics.count('status_changes', written.size);
+    // What somebody else moved on meanwhile is judged again, as it is now.
+    mark(news.flatMap(({ store }) => (written.has(store.id) ? [] : [store.application])));
+    const told = news.filter(({ store }) => written.has(store.id));
+    if (told.some(({ verdict }) => verdict.next !== null)) options.onQueued?.();
+    for (const { store, verdict } of told) {
       if (verdict.end !== null && store.operation.state !== verdict.end)
         options.onEnd?.(store, verdict.end, verdict.problem);
       if (verdict.status !== store.status || verdict.next !== null)
@@ -315,12 +320,11 @@ export function createObserver(options: ObserverOptions): Observer {
     }
   };
 
-  const inTransaction = async (work: (tx: Tx) => Promise<void>): Promise<void> => {
-    await db.transaction().execute(async (tx) => {
+  const inTransaction = <T>(work: (tx: Tx) => Promise<T>): Promise<T> =>
+    db.transaction().execute(async (tx) => {
       await options.checkLease(tx);
-      await work(tx);
+      return work(tx);
     });
-  };
 
   const noteLease = (error: unknown): void => {
     if (error instanceof PlatformError && error.code === 'lease_lost') loseLease(error);
