@@ -4,6 +4,7 @@ import { Accepted } from '../../control-plane/src/contract.ts';
 import { DEFAULT_RULES, type ReviewMode } from '../../control-plane/src/domain/cluster.ts';
 import { endUncommitted } from '../../control-plane/src/db/uncommitted.ts';
 import { startApi, type Api } from '../api/support.ts';
+import { connectAsOwner, countWaiting } from '../support/postgres.ts';
 
 let api: Api;
 afterEach(() => api.close());
@@ -150,6 +151,20 @@ test('destructive: a delete that waits is taken back without a review', async ()
   expect((await ask('POST', `/api/stores/${store.id}/retry`)).needsReview).toBe(false);
 });
 
+/** As a review leaves it that somebody has rejected. */
+async function reject(operationId: string): Promise<void> {
+  await api.db.transaction().execute((tx) =>
+    endUncommitted(tx, {
+      operationId,
+      state: 'rejected',
+      problem: { code: 'review_rejected', message: 'No.', hint: null },
+      domainOf: () => null,
+      deadlineMs: 1000,
+      at: new Date(),
+    }),
+  );
+}
+
 test('destructive: a create that was refused is looked at again, by whatever change', async () => {
   await start('destructive');
   await create('one');
@@ -163,16 +178,7 @@ test('destructive: a create that was refused is looked at again, by whatever cha
     .select('operationId')
     .where('id', '=', store.id)
     .executeTakeFirstOrThrow();
-  await api.db.transaction().execute((tx) =>
-    endUncommitted(tx, {
-      operationId,
-      state: 'rejected',
-      problem: { code: 'review_rejected', message: 'No.', hint: null },
-      domainOf: () => null,
-      deadlineMs: 1000,
-      at: new Date(),
-    }),
-  );
+  await reject(operationId);
   const again = await ask('POST', `/api/stores/${store.id}/retry`);
   expect(again).toMatchObject({ needsReview: true, store: { status: 'provisioning' } });
 });
@@ -194,6 +200,54 @@ test('always: a host stays its store’s until the move away from it is agreed t
   ];
   for (const reply of replies)
     expect([reply.status, reply.body.code], reply.text).toEqual([409, 'host_taken']);
+});
+
+test.each([
+  ['a create', true],
+  ['a change of another store', false],
+])('always: %s that waits for a move to be recorded finds the host held', async (_, isCreate) => {
+  await start('always');
+  const wanted = { type: 'woocommerce', tenant: 'acme', domain: 'a.example.com' };
+  const { store } = await ask('POST', '/api/stores', { ...wanted, name: 'shop' });
+  await commit(store.id);
+  const taker = await create('taker');
+  const holder = await connectAsOwner(api.databaseUrl);
+  try {
+    // Keeps the move from its end: nobody knows yet whose key that is.
+    await holder.query('begin');
+    await holder.query(
+      `insert into idempotency (tenant_id, key, request_hash, status, body)
+        select id, 'slow', 'another', 202, '{}' from tenants`,
+    );
+    const move = api.request('PATCH', `/api/stores/${store.id}`, {
+      body: { domain: 'b.example.com' },
+      headers: { 'Idempotency-Key': 'slow' },
+    });
+    await expect.poll(() => countWaiting(api.db)).toBe(1);
+    const taking = isCreate
+      ? api.request('POST', '/api/stores', { body: { ...wanted, name: 'third' } })
+      : api.request('PATCH', `/api/stores/${taker.store.id}`, { body: { domain: wanted.domain } });
+    await expect.poll(() => countWaiting(api.db)).toBe(2);
+    await holder.query('rollback');
+    expect((await move).status).toBe(202);
+    const reply = await taking;
+    expect([reply.status, reply.body.code], reply.text).toEqual([409, 'host_taken']);
+  } finally {
+    await holder.end();
+  }
+  // Refused, the store has its host again.
+  const { operationId } = await api.db
+    .selectFrom('stores')
+    .select('operationId')
+    .where('id', '=', store.id)
+    .executeTakeFirstOrThrow();
+  await reject(operationId);
+  const row = await api.db
+    .selectFrom('stores')
+    .select(['host', 'heldHost'])
+    .where('id', '=', store.id)
+    .executeTakeFirstOrThrow();
+  expect(row).toEqual({ host: wanted.domain, heldHost: null });
 });
 
 test('always: a delete of a store that is on its way leaves it so until somebody agreed', async () => {

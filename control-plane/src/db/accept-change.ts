@@ -294,6 +294,8 @@ async function recordChange(
     })
     .where('id', '=', store.id)
     .execute();
+  // The update may have waited until another store moved away from the host: that holds it now.
+  if (await isHeldByOther(tx, store, change.host)) throw new LostRace('The host is held since.');
   await tx
     .updateTable('operations')
     .set({ state: 'superseded', finishedAt: now })

@@ -3,8 +3,9 @@
  * name or host, or count against the same tenant's limits: accept.ts sees to it.
  *
  * The store is inserted before anybody looks whether it is there: the usual create then costs one
- * statement for stores, operations and kept answers together, and three for status, whatever the
- * size of the batch. Who was there first is looked up only for those that were not inserted.
+ * statement for stores, operations and kept answers together, one look at hosts that are held, and
+ * three statements for status, whatever the size of the batch. Who was there first is looked up only
+ * for those that were not inserted.
  */
 import { sql } from 'kysely';
 import { describeAct, type Origin } from './acts.ts';
@@ -83,6 +84,7 @@ async function decideCreates(
     return describeBirth(options, candidate, { attempts, now, exceedsLimits });
   });
   const born = await insertBirths(tx, births, now);
+  await checkHosts(tx, born);
   await recordBirths(tx, born, now);
   await compareWithThose(tx, options, undecided(), now);
 
@@ -484,6 +486,22 @@ async function insertBirths(
   if (rows[0] !== undefined && rows[0].kept !== keyed.length)
     throw new LostRace('A key was used meanwhile.');
   return births.filter(({ store }) => ids.has(store.id));
+}
+
+/**
+ * The insert may have waited until a store moved away from its host, and knows only of what was held
+ * before: asked now, whoever holds it is seen.
+ */
+async function checkHosts(tx: Tx, born: readonly Birth[]): Promise<void> {
+  if (born.length === 0) return;
+  const { rows } = await sql`
+    select from unnest(${born.map(({ store }) => store.cluster)}::text[],
+      ${born.map(({ store }) => store.host)}::text[]) as r(cluster, host)
+    join stores h on h.cluster = r.cluster and h.held_host = r.host and h.held_host is not null
+      and h.status <> 'deleted'
+    limit 1
+  `.execute(tx);
+  if (rows.length > 0) throw new LostRace('A host is held since.');
 }
 
 function describeBirthAct({ candidate, store, operation }: Birth, now: Date): AuditEntry {
