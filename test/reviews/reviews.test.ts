@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { PlatformError } from '../../control-plane/src/errors.ts';
 import { callNativeGit } from '../../control-plane/src/forge/testing.ts';
+import type { StoreSpec } from '../../control-plane/src/domain/store.ts';
 import type { CommitSha } from '../../control-plane/src/git/types.ts';
 import { pathOfApplication, pathOfIntent } from '../../control-plane/src/render/paths.ts';
 import { openBareRepository } from '../../control-plane/src/repository/bare.ts';
@@ -419,6 +420,155 @@ test('a newer change of the same store closes the review of the one before', asy
   const open = (await desk.pullRequests()).filter(({ state }) => state === 'open');
   expect(open).toEqual([{ number: second, state: 'open', branch: `store/abc123-shop/${two}` }]);
   expect(await git('branch', '--list', 'store/*')).not.toContain(one);
+});
+
+describe('what is carried out is what was decided last', () => {
+  /** Two approved creates that the writer finds at once; the second changes while it is at the first. */
+  async function mergeTwo(meanwhile: (second: number, spec: StoreSpec) => Promise<void>) {
+    await desk.start();
+    const [first, second] = [
+      await desk.create({ name: 'one' }),
+      await desk.create({ name: 'two' }),
+    ];
+    const number = await desk.opened(first.operationId);
+    const other = await desk.opened(second.operationId);
+    await desk.stop();
+    await desk.approve(number);
+    await desk.approve(other);
+    let isFirst = true;
+    const forge = forgeWith({
+      mergePullRequest: async (which, merge) => {
+        if (!isFirst) return desk.forge.mergePullRequest(which, merge);
+        isFirst = false;
+        expect(which).toBe(number);
+        await meanwhile(other, second.spec);
+        // The branch stays as it was read: the next one follows at once.
+        return { kind: 'not-ready', reason: 'Not now.' };
+      },
+    });
+    await desk.start({ reviewer: { forge } });
+    await desk.reached(first.operationId, 'waiting');
+    return second;
+  }
+
+  test('an approval that is taken back while the writer is at another one', async () => {
+    const { operationId } = await mergeTwo(async (number) => {
+      const outcome = await desk.decide(number, { kind: 'rejected', reason: 'Not yet.' });
+      expect(outcome.kind).toBe('decided');
+    });
+    await desk.reached(operationId, 'rejected');
+    expect(await desk.commitsOf(operationId)).toEqual([]);
+  });
+
+  test('a change that is taken over while the writer is at another one', async () => {
+    let newer = '';
+    const { operationId } = await mergeTwo(async (_, spec) => {
+      newer = await desk.change({ ...spec, plan: 'medium', generation: 2 }, 'update', 'update');
+    });
+    await desk.opened(newer);
+    expect(await desk.commitsOf(operationId)).toEqual([]);
+  });
+
+  test('a change that is taken over before it has a pull request gets none', async () => {
+    await desk.start();
+    await live('zero');
+    await desk.stop();
+    const [first, second] = [
+      await desk.create({ name: 'one' }),
+      await desk.create({ name: 'two' }),
+    ];
+    const opened: string[] = [];
+    let newer = '';
+    const forge = forgeWith({
+      openPullRequest: async (draft) => {
+        opened.push(draft.branch);
+        if (newer === '') {
+          const wanted = { ...second.spec, plan: 'medium', generation: 2 };
+          newer = await desk.change(wanted, 'update', 'update');
+        }
+        return desk.forge.openPullRequest(draft);
+      },
+    });
+    await desk.start({ reviewer: { forge } });
+    await desk.opened(first.operationId);
+    await desk.opened(newer);
+    const ids = opened.map((branch) => branch.split('/').at(-1));
+    expect(ids).toEqual([first.operationId, newer]);
+  });
+
+  test('a rejection that comes while it is merged is refused, and not when that fails', async () => {
+    const { spec, operationId } = await openCreate();
+    const outcomes: string[] = [];
+    const mergePullRequest: Desk['forge']['mergePullRequest'] = async (number) => {
+      outcomes.push((await desk.decide(number, { kind: 'rejected', reason: null })).kind);
+      return { kind: 'not-ready', reason: 'Not now.' };
+    };
+    await desk.start({ reviewer: { forge: forgeWith({ mergePullRequest }) } });
+    await desk.until(async () =>
+      expect(await desk.store(spec.id)).toMatchObject({ errorCode: 'review_not_ready' }),
+    );
+    expect(new Set(outcomes)).toEqual(new Set(['taken']));
+    await desk.until(async () => {
+      const { number } = await reviewOf(operationId);
+      expect((await desk.decide(number, { kind: 'rejected', reason: null })).kind).toBe('decided');
+    });
+    await desk.reached(operationId, 'rejected');
+  });
+
+  test('a writer that is killed in a merge leaves it to the next one', async () => {
+    const { operationId } = await openCreate();
+    const merging = Promise.withResolvers<undefined>();
+    const mergePullRequest = (): Promise<never> => {
+      merging.resolve(undefined);
+      return new Promise(() => undefined);
+    };
+    await desk.start({ reviewer: { forge: forgeWith({ mergePullRequest }) } });
+    await merging.promise;
+    await desk.stop();
+    const { number } = await reviewOf(operationId);
+    expect(await desk.decide(number, { kind: 'rejected', reason: null })).toEqual({
+      kind: 'taken',
+    });
+    await desk.start();
+    await desk.reached(operationId, 'waiting');
+  });
+
+  test('what was merged before the rejection is carried out is merged', async () => {
+    const { operationId } = await openCreate();
+    const { number, branch } = await reviewOf(operationId);
+    await git('update-ref', 'refs/heads/main', branch);
+    expect((await desk.decide(number, { kind: 'rejected', reason: null })).kind).toBe('decided');
+    // The branch is read after the reviewer was at it.
+    const closed = Promise.withResolvers<undefined>();
+    const forge = forgeWith({
+      closePullRequest: async (which, comment) => {
+        await desk.forge.closePullRequest(which, comment);
+        setTimeout(() => closed.resolve(undefined), 500);
+      },
+    });
+    const openBranch = () => closed.promise.then(() => desk.repository.open());
+    await desk.start({ reviewer: { forge }, publisher: { openBranch } });
+    await desk.reached(operationId, 'waiting');
+    expect(await desk.pullRequest(number)).toMatchObject({ state: 'merged' });
+  });
+
+  /** An approved create that no writer has seen the approval of. */
+  async function openCreate() {
+    await desk.start();
+    const made = await desk.create();
+    const number = await desk.opened(made.operationId);
+    await desk.stop();
+    await desk.approve(number);
+    return made;
+  }
+
+  function reviewOf(operationId: string) {
+    return desk.db
+      .selectFrom('pullRequests')
+      .select(['number', 'branch'])
+      .where('operationId', '=', operationId)
+      .executeTakeFirstOrThrow();
+  }
 });
 
 test('a delete is reviewed once: the steps after it are not asked about again', async () => {

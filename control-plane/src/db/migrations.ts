@@ -18,6 +18,7 @@ import { queueMigration } from './queue-migration.ts';
 import { readsMigration } from './reads-migration.ts';
 import { reviewsMigration } from './reviews-migration.ts';
 import { rolloutsMigration } from './rollouts-migration.ts';
+import { takenReviewsMigration } from './taken-reviews-migration.ts';
 
 const first: Migration = {
   async up(db) {
@@ -197,4 +198,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '013-clusters': clustersMigration,
   '017-held-hosts': heldHostsMigration,
   '018-queue': queueMigration,
+  '019-taken-reviews': takenReviewsMigration,
 };

@@ -30,6 +30,8 @@ export type ReviewRow = {
   readonly decidedAt: Date | null;
   readonly decidedHead: string | null;
   readonly reason: string | null;
+  /** What was decided is being carried out. */
+  readonly isTaken: boolean;
   readonly storeId: string;
   readonly storeName: string;
   readonly tenantId: string;
@@ -44,7 +46,7 @@ export type ReviewRow = {
 const ROWS = sql`
   select p.number, p.branch, p.head_sha, p.base_sha, o.review_commit ->> 'sha' as our_sha, p.title, p.body, p.labels, p.url, p.state, p.opened_at,
     p.closed_at, p.merged_sha, p.cluster, p.decision, p.decided_by, p.decided_name, p.decided_at,
-    p.decided_head, p.reason, p.store_id, s.name as store_name, p.tenant_id, t.slug as tenant,
+    p.decided_head, p.reason, coalesce(p.taken_until > now(), false) as is_taken, p.store_id, s.name as store_name, p.tenant_id, t.slug as tenant,
     o.id as operation_id, o.state as operation_state, o.kind, o.requested_by,
     coalesce(u.name, k.name) as requester_name
   from pull_requests p
@@ -98,6 +100,8 @@ export type DecisionOutcome =
   | { readonly kind: 'not-found' }
   /** Merged, closed, or taken over by a newer change. */
   | { readonly kind: 'over' }
+  /** What was decided before is being carried out. */
+  | { readonly kind: 'taken' }
   /** Its branch has something else to look at. */
   | { readonly kind: 'moved'; readonly headSha: string }
   /** Its branch has commits of somebody else's: what they do is not what was asked for. */
@@ -121,6 +125,7 @@ export async function decideReview(
     const [row] = rows;
     if (row === undefined) return { kind: 'not-found' };
     if (row.state !== 'open' || row.operationState !== 'review') return { kind: 'over' };
+    if (row.isTaken) return { kind: 'taken' };
     if (decision.kind === 'approved' && decision.headSha !== row.headSha)
       return { kind: 'moved', headSha: row.headSha };
     if (decision.kind === 'approved' && row.headSha !== row.ourSha) return { kind: 'foreign' };

@@ -3,6 +3,7 @@
  * A review is over when its operation no longer is `review`: merged (queue.ts settles it by its
  * commit), rejected, or taken over by a newer change.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { appendAudit } from './audit.ts';
 import { checkLease, type Lease } from './leases.ts';
@@ -130,22 +131,78 @@ export async function listOpenReviews(
   );
 }
 
-/**
- * Whether everything up to a commit has been read into the database, and whether the operation would
- * write over what a person changed until then.
- */
+export type Standing = {
+  /** It still waits, and for the same as when it was listed. */
+  readonly isCurrent: boolean;
+  /** Everything up to a commit has been read into the database. */
+  readonly isRead: boolean;
+  /** It would write over what a person changed until then. */
+  readonly isDrifted: boolean;
+};
+
+/** How an operation that was listed a while ago stands now. */
 export async function readStanding(
   db: Db,
   repository: string,
-  operationId: string,
+  { id, spec }: ReviewedOperation,
   tip: CommitSha,
-): Promise<{ readonly isRead: boolean; readonly isDrifted: boolean }> {
-  const { rows } = await sql<{ isRead: boolean; isDrifted: boolean }>`
+): Promise<Standing> {
+  const { rows } = await sql<
+    Omit<Standing, 'isCurrent'> & { state: OperationState; spec: RecordedSpec }
+  >`
     select exists (select from commits c where c.repository = ${repository} and c.sha = ${tip})
-      as is_read, ${IS_DRIFTED} as is_drifted
-    from operations o where o.id = ${operationId}
+      as is_read, ${IS_DRIFTED} as is_drifted, o.state, o.spec
+    from operations o where o.id = ${id}
   `.execute(db);
-  return rows[0] ?? { isRead: false, isDrifted: false };
+  const [row] = rows;
+  if (row === undefined) return { isCurrent: false, isRead: false, isDrifted: false };
+  const isCurrent =
+    (row.state === 'queued' || row.state === 'review') &&
+    isDeepStrictEqual(completeSpec(row.spec), spec);
+  return { isCurrent, isRead: row.isRead, isDrifted: row.isDrifted };
+}
+
+/** Until a writer that was killed in between no longer keeps a review. */
+const TAKEN_SECONDS = 60;
+
+/**
+ * Takes a review to carry out what was decided: nobody decides anything else until it is released.
+ * False: that was taken back, or the change no longer waits. Who starts over takes it again.
+ */
+export async function takeReview(
+  db: Db,
+  lease: Lease,
+  repository: string,
+  { number, decision, decidedHead }: OpenReview,
+): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    await checkLease(tx, lease);
+    const { numAffectedRows } = await sql`
+      update pull_requests p set taken_until = now() + make_interval(secs => ${TAKEN_SECONDS})
+      where p.repository = ${repository} and p.number = ${number}
+        and p.decision = ${decision} and p.decided_head = ${decidedHead}
+        and exists (select from operations o
+          where o.id = p.operation_id and o.state = 'review' and o.review_number = p.number)
+    `.execute(tx);
+    return numAffectedRows === 1n;
+  });
+}
+
+export async function releaseReview(
+  db: Db,
+  lease: Lease,
+  repository: string,
+  number: number,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    await checkLease(tx, lease);
+    await tx
+      .updateTable('pullRequests')
+      .set({ takenUntil: null })
+      .where('repository', '=', repository)
+      .where('number', '=', number)
+      .execute();
+  });
 }
 
 /**
@@ -257,7 +314,8 @@ export async function recordReview(db: Db, lease: Lease, opened: OpenedReview): 
         title = excluded.title, body = excluded.body, labels = excluded.labels, url = excluded.url,
         operation_id = excluded.operation_id, store_id = excluded.store_id,
         tenant_id = excluded.tenant_id, cluster = excluded.cluster,
-        decision = case when p.decided_head = excluded.head_sha then p.decision end
+        decision = case when p.decided_head = excluded.head_sha then p.decision end,
+        taken_until = null
     `.execute(tx);
     const { rows } = await sql<{ status: StoreStatus }>`
       update operations o set state = 'review', review_number = ${number}

@@ -284,6 +284,8 @@ export type PullRequestTable = {
   decidedAt: MaybeTime;
   decidedHead: string | null;
   reason: string | null;
+  /** While the writer carries out what was decided; one that is killed has it until then. */
+  takenUntil: MaybeTime;
   /** Nothing of it is left to tidy up on the forge. */
   branchGone: Generated<boolean>;
 };

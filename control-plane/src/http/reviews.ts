@@ -59,6 +59,11 @@ export function reviewRoutes(options: ReviewRouteOptions): Route[] {
         throw notFound();
       case 'over':
         throw new RequestProblem('review_over', `Pull request #${number} is no longer open.`);
+      case 'taken':
+        throw new RequestProblem(
+          'review_over',
+          `What was decided about pull request #${number} is being carried out.`,
+        );
       case 'moved':
         throw new RequestProblem(
           'review_moved',

@@ -26,7 +26,9 @@ import {
   readStanding,
   recordClosed,
   recordReview,
+  releaseReview,
   requeueElsewhere,
+  takeReview,
   type OpenReview,
   type ReviewedOperation,
   type StaleReview,
@@ -350,7 +352,8 @@ class ReviewDesk {
 
   /**
    * The operation with what people have done to its store until this tip, which is known once the
-   * writer has read it: what they wrote is not written over.
+   * writer has read it: what they wrote is not written over. `later` too when it waits for something
+   * else by now, or no longer: the next round has it as it is.
    */
   async #readStanding(
     { tip }: Branch,
@@ -358,7 +361,8 @@ class ReviewDesk {
   ): Promise<ReviewedOperation | 'later'> {
     if (tip === null) return 'later';
     const { db, repository } = this.#options;
-    const { isRead, isDrifted } = await readStanding(db, repository, operation.id, tip);
+    const { isCurrent, isRead, isDrifted } = await readStanding(db, repository, operation, tip);
+    if (!isCurrent) return 'later';
     if (isRead) return { ...operation, isDrifted };
     this.#isAhead = true;
     this.#options.onMerged(tip);
@@ -495,7 +499,11 @@ class ReviewDesk {
   async #carryOut(forge: Forge, review: OpenReview): Promise<void> {
     const { number, operation, decision } = review;
     if (decision === 'rejected') {
-      await this.#within(forge.closePullRequest(number, review.reason ?? 'Rejected.'));
+      const close = () => forge.closePullRequest(number, review.reason ?? 'Rejected.');
+      if ((await this.#asDecided(review, close)) === 'taken back') return;
+      // It may have been merged before, by git or by a merge whose answer was lost.
+      const found = await this.#within(forge.findPullRequest(number));
+      if (found?.state === 'merged') return this.#settleMerged(review, found.mergedSha);
       return this.#reject(review, review.reason);
     }
     // What was looked at is not what there is: somebody looks again.
@@ -513,7 +521,9 @@ class ReviewDesk {
       auditHead,
     });
     const { headSha } = review;
-    const result = await this.#within(forge.mergePullRequest(number, { headSha, message }));
+    const merge = () => forge.mergePullRequest(number, { headSha, message });
+    const result = await this.#asDecided(review, merge);
+    if (result === 'taken back') return;
     switch (result.kind) {
       case 'merged':
         return this.#settleMerged(review, result.sha);
@@ -532,6 +542,15 @@ class ReviewDesk {
       case 'not-ready':
         throw new PlatformError('review_not_ready', `It cannot be merged yet: ${result.reason}`);
     }
+  }
+
+  /** Does what was decided, if that still stands; meanwhile nobody decides anything else. */
+  async #asDecided<T>(review: OpenReview, act: () => Promise<T>): Promise<T | 'taken back'> {
+    const { db, repository } = this.#options;
+    if (!(await takeReview(db, this.#lease, repository, review))) return 'taken back';
+    // However long the forge takes: it may still do it when nobody waits for its answer any more.
+    const release = () => releaseReview(db, this.#lease, repository, review.number);
+    return this.#within(act().finally(release));
   }
 
   /** By its commit; that is on the branch, and perhaps not read yet. */
