@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEmbeddedForge } from '../../control-plane/src/forge/embedded.ts';
 import { callNativeGit, META } from '../../control-plane/src/forge/testing.ts';
-import type { Forge } from '../../control-plane/src/forge/types.ts';
+import type { Forge, MergeResult } from '../../control-plane/src/forge/types.ts';
 import type { Branch, CommitSha } from '../../control-plane/src/git/types.ts';
+import { openForge as openPart } from '../../control-plane/src/parts/repository.ts';
+import type { Shared } from '../../control-plane/src/parts/shared.ts';
 import { openObjects } from '../../control-plane/src/repository/bare.ts';
 import { openMirror } from '../../control-plane/src/repository/mirror.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
@@ -175,6 +177,37 @@ describe('without a forge', () => {
       expect(await forge.mergePullRequest(1, { headSha, message: 'Merge' })).toEqual(first);
       expect((await repository.git('rev-list', '--count', '--merges', 'main')).trim()).toBe('1');
     });
+  });
+
+  test('a process that ends reads the content until the loop that merges has ended', async () => {
+    const repository = await createTestRepository();
+    try {
+      const cleanup = new AsyncDisposableStack();
+      const shared = {
+        config: { SHOPYARD_FORGE: 'embedded' },
+        clock: () => new Date(),
+        cleanup,
+        repository: repository.forge.remote.url,
+        links: { forge: repository.forge },
+        database: () => Promise.resolve(database.db),
+      };
+      const forge = await openPart(shared as unknown as Shared);
+      const branch = await repository.open();
+      const seed = branch.begin();
+      await seed.commit([{ path: 'README.md', content: 'x' }], META);
+      await seed.push();
+      const review: { headSha: CommitSha | null } = { headSha: null };
+      let merged: MergeResult | null = null;
+      cleanup.defer(async () => {
+        if (review.headSha === null) return;
+        merged = await forge.mergePullRequest(1, { headSha: review.headSha, message: 'Merge' });
+      });
+      review.headSha = await openReview(forge, branch);
+      await cleanup.disposeAsync();
+      expect(merged).toMatchObject({ kind: 'merged' });
+    } finally {
+      await repository.close();
+    }
   });
 
   test('lines that git would join are a conflict: half of two files is nobody’s intent', async () => {

@@ -22,6 +22,7 @@ import {
   openBareRepository,
   type BareRepositoryReader,
 } from '../../control-plane/src/repository/bare.ts';
+import type { RepositoryReader } from '../../control-plane/src/repository/types.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
 import { startApi, type Api, type Reply } from '../api/support.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
@@ -39,14 +40,19 @@ let writing: RunningLoop;
 let mine: string;
 let theirs: string;
 
+const openReader = () =>
+  openBareRepository({ repository: repository.forge.repositoryDir, branch: 'main' });
+
 beforeAll(async () => {
   const { sources } = await loadTemplates();
   const render = createStoreRenderer(sources, address, exampleCluster);
   repository = await createTestRepository();
-  reader = openBareRepository({ repository: repository.forge.repositoryDir, branch: 'main' });
-  api = await startApi({
-    reads: { repository: reader, repositoryName: REPOSITORY, render },
-  });
+  reader = openReader();
+  const reads: RepositoryReader = {
+    readTip: () => reader.readTip(),
+    readChange: (sha, since) => reader.readChange(sha, since),
+  };
+  api = await startApi({ reads: { repository: reads, repositoryName: REPOSITORY, render } });
   publisher = createPublisher({
     clusters: ['lab'],
     domainOf: () => null,
@@ -440,6 +446,7 @@ describe('changes', () => {
     const [change] = (await list('/api/changes?limit=1')).changes;
     const path = process.env.PATH;
     reader.close();
+    reader = openReader();
     process.env.PATH = '/nowhere';
     const reply = await show(change?.sha ?? '');
     process.env.PATH = path;

@@ -97,6 +97,18 @@ test('the process ends when nobody reads, and starts again', async () => {
   reader.close();
 });
 
+test('one that is closed starts no other process', async () => {
+  await push('Closed', { path: 'closed.yaml', content: 'a: 1\n' });
+  const reader = open();
+  const tip = await reader.readTip();
+  const unavailable = { code: 'repository_unavailable', retryable: true };
+  const cut = expect(tip.read('closed.yaml')).rejects.toMatchObject(unavailable);
+  reader.close();
+  await cut;
+  await expect(tip.read('closed.yaml')).rejects.toMatchObject(unavailable);
+  await expect(reader.readTip()).rejects.toMatchObject(unavailable);
+});
+
 test('a git that does not answer is given up, in time; the next read starts another', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shopyard-git-'));
   const path = process.env.PATH;
@@ -114,8 +126,7 @@ test('a git that does not answer is given up, in time; the next read starts anot
     expect(await read(await reader.readTip(), 'a.yaml')).toBe('a: 2\n');
     process.env.PATH = folder;
     await rm(join(folder, 'git'));
-    reader.close();
-    await expect(reader.readTip()).rejects.toMatchObject({ code: 'repository_unavailable' });
+    await expect(open().readTip()).rejects.toMatchObject({ code: 'repository_unavailable' });
   } finally {
     process.env.PATH = path;
     reader.close();

@@ -18,17 +18,20 @@ import type { RepositoryReader } from '../repository/types.ts';
 import type { Shared } from './shared.ts';
 
 export async function openForge(shared: Shared): Promise<Forge> {
-  const { config, clock } = shared;
+  const { config, clock, cleanup } = shared;
   const db = await shared.database();
   switch (config.SHOPYARD_FORGE) {
-    case 'embedded':
+    case 'embedded': {
+      // Here, and not with the content: whoever uses the forge ends before that is closed.
+      const closing = cleanup.use(new AsyncDisposableStack());
       return createEmbeddedForge({
         db,
         repository: shared.repository,
         remote: (access) => describeRemote(shared, db, access),
-        openContent: () => openContent(shared, db),
+        openContent: () => openContent(shared, db, closing),
         clock,
       });
+    }
     case 'gitea':
       return createGiteaForge(describeForge(config, db));
     case 'github': {
@@ -100,12 +103,16 @@ function describeRemote(
 }
 
 /** The git server's own folder when it is here, else a mirror of it. */
-async function openContent(shared: Shared, db: Db): Promise<RepositoryContent> {
-  const { config, links, logger, cleanup } = shared;
+async function openContent(
+  shared: Shared,
+  db: Db,
+  closing: AsyncDisposableStack,
+): Promise<RepositoryContent> {
+  const { config, links, logger } = shared;
   if (links.forge !== null) {
     const dir = links.forge.repositoryDir;
     const objects = openObjects({ repository: dir });
-    cleanup.defer(() => objects.close());
+    closing.defer(() => objects.close());
     return { dir, objects, refresh: () => Promise.resolve() };
   }
   const dir = join(shared.dataDir().path, 'reviews');
@@ -116,7 +123,7 @@ async function openContent(shared: Shared, db: Db): Promise<RepositoryContent> {
     log: { info: (message) => logger.info(message) },
   });
   const objects = openObjects({ repository: dir });
-  cleanup.defer(async () => {
+  closing.defer(async () => {
     objects.close();
     await mirror.close();
   });

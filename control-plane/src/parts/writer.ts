@@ -30,6 +30,8 @@ export async function startWriter(
     shared;
   const db = await shared.database();
   const templates = await shared.templates();
+  // Before the loop: closed after it.
+  await shared.forge();
   const { path } = shared.dataDir();
   const stopping = new AbortController();
   const view = (clone: string) => async (signal: AbortSignal) => {

@@ -37,6 +37,7 @@ export class ObjectProcess {
   readonly #options: Required<ObjectProcessOptions>;
   #running: Conversation | null = null;
   #idle: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: ObjectProcessOptions) {
     this.#options = { timeoutMs: 5000, largest: 8 * 1024 * 1024, idleMs: 60_000, ...options };
@@ -45,6 +46,7 @@ export class ObjectProcess {
   /** @param name an object id, or a full name of a ref; null: there is none */
   async find(name: string): Promise<FoundObject | null> {
     if (!/^[\w/.^{}-]{1,300}$/.test(name)) return null;
+    if (this.#isClosed) throw createUnavailable('the reader was closed');
     clearTimeout(this.#idle);
     if (this.#running?.hasEnded !== false) this.#running = new Conversation(this.#options);
     const conversation = this.#running;
@@ -56,7 +58,9 @@ export class ObjectProcess {
     }
   }
 
+  /** For good: nobody would end another process. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#idle);
     this.#running?.end();
     this.#running = null;
@@ -115,11 +119,7 @@ class Conversation {
 
   #fail(why: string): void {
     this.hasEnded = true;
-    const error = new PlatformError(
-      'repository_unavailable',
-      `The cluster repository cannot be read: ${why}.`,
-      { retryable: true },
-    );
+    const error = createUnavailable(why);
     for (const one of this.#waiting.splice(0)) one.reject(error);
   }
 
@@ -161,4 +161,12 @@ class Conversation {
     }
     return chunk.subarray(part.length);
   }
+}
+
+function createUnavailable(why: string): PlatformError {
+  return new PlatformError(
+    'repository_unavailable',
+    `The cluster repository cannot be read: ${why}.`,
+    { retryable: true },
+  );
 }
