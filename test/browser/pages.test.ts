@@ -136,6 +136,7 @@ const PAGES: readonly Visit[] = [
   },
   { name: 'stores-empty', path: () => '/stores', as: 'newcomer' },
   { name: 'stores-of-a-viewer', path: () => '/stores', as: 'viewer' },
+  { name: 'stores-of-a-tenant', path: () => '/stores?tenant=bakers' },
   { name: 'stores-none-match', path: () => '/stores?q=nothing-is-called-this' },
   { name: 'new-store', path: () => '/stores/new' },
   {
