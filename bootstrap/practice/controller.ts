@@ -422,8 +422,13 @@ export class Controller {
 
   async #sync(name: string, app: Application, first: Target): Promise<void> {
     const { pace, logger } = this.#options;
-    const timeout = AbortSignal.timeout(Math.ceil(pace.measure(SYNC_TIMEOUT_SECONDS)));
-    const signal = AbortSignal.any([this.#stop.signal, timeout]);
+    // In what it waits: a process that stood still meanwhile has not taken longer.
+    let left = SYNC_TIMEOUT_SECONDS;
+    const pause = async (seconds: number): Promise<void> => {
+      await pace.wait(Math.min(seconds, left), this.#stop.signal);
+      left -= seconds;
+      if (left <= 0) throw new Error('the sync takes too long');
+    };
     let target = first;
     const operation = new Operation({
       app,
@@ -433,7 +438,7 @@ export class Controller {
     });
     try {
       for (;;) {
-        const outcome = await this.#try(name, app, target, operation, signal);
+        const outcome = await this.#try(name, app, target, operation, pause);
         if (outcome.ok) {
           operation.succeed();
           logger.debug({ application: name, revision: target.revision }, `${name}: synced`);
@@ -443,13 +448,13 @@ export class Controller {
           operation.fail(outcome.message);
           break;
         }
-        await pace.wait(operation.announceRetry(outcome.message), signal);
+        await pause(operation.announceRetry(outcome.message));
         const comparison = await this.#compare(app);
         if (comparison?.ok === true) target = comparison.target;
         operation.retry(target.revision);
       }
     } catch (error) {
-      if (this.#stop.signal.aborted || !timeout.aborted) throw error;
+      if (this.#stop.signal.aborted || left > 0) throw error;
       if (target.kind === 'chart') this.#openWorkload(app, target.release).endHooks();
       operation.terminate();
     }
@@ -461,13 +466,13 @@ export class Controller {
     app: Application,
     target: Target,
     operation: Operation,
-    signal: AbortSignal,
+    pause: (seconds: number) => Promise<void>,
   ): Promise<Outcome> {
     const { table, pace, faults } = this.#options;
     const project = this.#findProject(app.spec.project);
     if (project === null) return { ok: false, message: `project ${app.spec.project} is gone` };
     if (target.kind === 'folder') {
-      await pace.wait(0.3, signal);
+      await pause(0.3);
       return applyFolder({
         table,
         now: () => pace.now(),
@@ -488,7 +493,7 @@ export class Controller {
       workload: this.#openWorkload(app, release),
       faults,
       seconds: () => pace.seconds(),
-      pause: (seconds) => pace.wait(seconds, signal),
+      pause,
       progress: operation,
     });
     if (outcome.ok) this.#remember(name, { print, release });

@@ -7,17 +7,13 @@ export type Pace = {
   seconds(): number;
   /** Waits that many of the lab's seconds; rejects when the signal ends it. */
   wait(seconds: number, signal: AbortSignal): Promise<void>;
-  /** Milliseconds that so many of the lab's seconds take here. */
-  measure(seconds: number): number;
 };
 
 /** @param speed how many of the lab's seconds pass in one */
 export function createPace(speed: number): Pace {
-  const measure = (seconds: number): number => (seconds * 1_000) / speed;
   return {
     now: () => new Date(),
     seconds: () => (performance.now() / 1_000) * speed,
-    wait: (seconds, signal) => pause(measure(seconds), undefined, { signal }),
-    measure,
+    wait: (seconds, signal) => pause((seconds * 1_000) / speed, undefined, { signal }),
   };
 }
