@@ -18,7 +18,7 @@ export default defineConfig({
           ],
           exclude: [...exclude, 'test/browser/**'],
           globalSetup: ['test/support/postgres-setup.ts'],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           expect: { poll: { timeout: 10_000 } },
           hookTimeout: 60_000,
         },

@@ -20,7 +20,7 @@ export default defineConfig({
     },
     reporters: ['default', new FaultSummary(include.length)],
     globalSetup: ['test/support/postgres-setup.ts'],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     expect: { poll: { timeout: 10_000 } },
     hookTimeout: 60_000,
   },

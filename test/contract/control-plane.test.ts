@@ -21,7 +21,7 @@ const isReady = (store: Store): boolean => store.status === 'ready';
 const isDeleted = (store: Store): boolean => store.status === 'deleted';
 const WITHIN = { timeout: 80_000 };
 // Nothing takes that long, unless the machine is busy with something else.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 async function startControlPlane(): Promise<void> {
   ({ controlPlane, api } = await practice.startControlPlane());

@@ -1,5 +1,4 @@
 /** The contract on the practice cluster, fifteen times as fast as the lab. */
-import { vi } from 'vitest';
 import { startPracticeCluster } from '../../bootstrap/practice/cluster.ts';
 import { connectCluster } from '../../control-plane/src/cluster/connection.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
@@ -8,7 +7,6 @@ import { openSubject } from './subject.ts';
 
 const SPEED = 15;
 const webhookSecret = 'contract-webhook-secret';
-vi.setConfig({ testTimeout: 90_000 });
 
 testContract(() =>
   openSubject({
