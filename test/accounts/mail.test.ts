@@ -115,11 +115,13 @@ describe('a new password', () => {
 
   test('the answer does not tell who has an account; one mailbox is not flooded', async () => {
     const { email } = await api.person('member', 'flooded');
-    const unknown = await ask('nobody@people.test');
-    expect(unknown.status).toBe(202);
-    expect(unknown.text).toBe((await ask(email)).text);
-    expect((await ask(email)).status).toBe(202);
-    const third = await ask(email);
+    const third = await api.inOneMoment(async () => {
+      const unknown = await ask('nobody@people.test');
+      expect(unknown.status).toBe(202);
+      expect(unknown.text).toBe((await ask(email)).text);
+      expect((await ask(email)).status).toBe(202);
+      return ask(email);
+    });
     expect(third.status).toBe(429);
     expect(Number(third.headers.get('Retry-After'))).toBeGreaterThan(50);
     await received(2);

@@ -158,8 +158,11 @@ describe('too many attempts', () => {
           body: { email, password: PASSWORD },
           headers: { 'X-Shopyard-Portal': PORTAL_SECRET, 'X-Forwarded-For': address },
         });
-      for (let count = 0; count < 3; count += 1) expect((await from('192.0.2.1')).status).toBe(200);
-      const refused = await from('192.0.2.1');
+      const refused = await own.inOneMoment(async () => {
+        for (let count = 0; count < 3; count += 1)
+          expect((await from('192.0.2.1')).status).toBe(200);
+        return from('192.0.2.1');
+      });
       expect(refused.status).toBe(429);
       expect(refused.headers.get('Content-Type')).toContain('application/problem+json');
       expect(refused.body).toMatchObject({ code: 'too_many_attempts' });

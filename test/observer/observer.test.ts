@@ -364,7 +364,7 @@ describe('a store', () => {
     await start();
     const { spec } = await insertStore(database.db);
     const sha = await commit(spec, 'create');
-    now = new Date(now.getTime() + 601_000);
+    now = new Date((await operation(spec)).createdAt.getTime() + 601_000);
     // By this clock the watch has heard nothing since the start.
     await becomes(spec, { status: 'failed', errorCode: 'cluster_silent' });
     expect(await operation(spec)).toMatchObject({ state: 'failed', errorCode: 'cluster_silent' });
