@@ -144,7 +144,11 @@ test('each says on its own port how it is, by the checks of its role', async () 
 
 test('a writer that is killed is replaced by one that stands by', async () => {
   const second = await start('writer', 'writer-2');
-  expect((await fetch(`${second.url}/readyz`)).status, 'standing by is no trouble').toBe(200);
+  await expect
+    .poll(async () => (await fetch(`${second.url}/readyz`)).status, {
+      message: 'standing by is no trouble',
+    })
+    .toBe(200);
   await parts.get('writer')?.kill();
   const { store } = await api.create({ name: 'taken-over', type: 'woocommerce' });
   await api.waitFor(store.id, 'ready', readyAt(1));
