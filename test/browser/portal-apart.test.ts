@@ -1,9 +1,9 @@
 /** The portal in a process of its own, as `--role portal` starts it, and an API that it asks. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startControlPlaneProcess } from '../support/control-plane-process.ts';
+import { readLog, startControlPlaneProcess } from '../support/control-plane-process.ts';
 import { findFreePort } from '../support/free-port.ts';
 import { writeKubeconfig } from '../support/kubeconfig.ts';
 import { createTestDatabase } from '../support/postgres.ts';
@@ -33,9 +33,9 @@ beforeAll(async () => {
     cleanup.defer(async () => {
       await started.stop();
     });
-    return readFile(log, 'utf8');
+    return log;
   };
-  const said = await start('api,forge', apiPort, {
+  const log = await start('api,forge', apiPort, {
     SHOPYARD_DATA_DIR: join(folder, 'api'),
     DATABASE_URL: database.url,
     SHOPYARD_CLUSTER: kubeconfig,
@@ -43,7 +43,8 @@ beforeAll(async () => {
     SHOPYARD_FORGE_WRITE_PASSWORD: 'portal-apart-write-password',
     SHOPYARD_AUTH_SECRET: 'portal-apart-auth-secret-of-some-length',
   });
-  password = /with the password (\S+)/.exec(said)?.[1] ?? '';
+  const signIn = /with the password (\S+) /;
+  password = signIn.exec(await readLog(log, signIn))?.[1] ?? '';
   await start('portal', portalPort, {
     SHOPYARD_API_URL: `http://127.0.0.1:${String(apiPort)}`,
   });
@@ -69,7 +70,8 @@ test('signs somebody in and shows their pages, without a database of its own', a
 });
 
 test('it says whether it reaches its API; the API itself is not there', async () => {
-  const readiness: unknown = await (await fetch(`${portal}/readyz`)).json();
-  expect(readiness).toEqual({ ready: true, checks: [{ name: 'api', ready: true, message: null }] });
+  await expect
+    .poll(async (): Promise<unknown> => (await fetch(`${portal}/readyz`)).json())
+    .toEqual({ ready: true, checks: [{ name: 'api', ready: true, message: null }] });
   expect((await fetch(`${portal}/api/stores`)).status).toBe(404);
 });

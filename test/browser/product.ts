@@ -1,8 +1,8 @@
 /** The whole product as `npm start` runs it, on ports of its own. */
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startControlPlaneProcess } from '../support/control-plane-process.ts';
+import { readLog, startControlPlaneProcess } from '../support/control-plane-process.ts';
 import { findFreePort } from '../support/free-port.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 
@@ -56,10 +56,8 @@ export async function startProductWith(env: Readonly<Record<string, string>>): P
   stack.defer(async () => {
     await running.stop();
   });
-  const said = await readFile(log, 'utf8');
-  const [, email, password] = /^Sign in as (\S+) with the password (\S+)/m.exec(said) ?? [];
-  if (email === undefined || password === undefined)
-    throw new Error(`no first sign-in in: ${said}`);
+  const signIn = /^Sign in as (\S+) with the password (\S+) /m;
+  const [, email = '', password = ''] = signIn.exec(await readLog(log, signIn)) ?? [];
   const owned = stack.move();
   return {
     url: running.url,

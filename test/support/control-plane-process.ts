@@ -88,6 +88,18 @@ export async function startControlPlaneProcess(options: {
   };
 }
 
+/** What is printed once a process is ready comes into its log a moment later; returns all there is. */
+export function readLog(path: string, expected: RegExp): Promise<string> {
+  return vi.waitFor(
+    async () => {
+      const said = await readFile(path, 'utf8');
+      expect(said).toMatch(expected);
+      return said;
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+}
+
 /**
  * A test run that is killed must not leave a control plane on the ports that the next one needs.
  * Where the system can, it tells the child of its parent's end.
