@@ -12,6 +12,7 @@ import { request as sendRequest } from 'node:http';
 import type { ClientRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { expectSound } from '../../../test/support/sound.ts';
@@ -509,9 +510,10 @@ describe('starting and stopping', () => {
   test('stop lets a running push end and leaves no process', async () => {
     await using patient = await startTestForge({ limits: { stopTimeoutMs: 60_000 } });
     await push(patient, file('a'));
+    const go = join(patient.dir, 'go');
     writeFileSync(
       join(patient.forge.repositoryDir, 'hooks', 'pre-receive'),
-      '#!/bin/sh\nsleep 1\n',
+      `#!/bin/sh\nuntil [ -e '${go}' ]; do sleep 0.05; done\n`,
       { mode: 0o755 },
     );
     const branch = await patient.open();
@@ -519,7 +521,12 @@ describe('starting and stopping', () => {
     await batch.commit([file('b')], META);
     const pushed = batch.push();
     await expect.poll(() => listGitProcesses(patient).length).toBeGreaterThan(0);
-    await patient.forge.stop();
+    let hasStopped = false;
+    const stopping = patient.forge.stop().then(() => (hasStopped = true));
+    await pause(500);
+    expect(hasStopped).toBe(false);
+    writeFileSync(go, '');
+    await stopping;
     expect(listGitProcesses(patient)).toEqual([]);
     expect(await pushed).toMatchObject({ kind: 'pushed' });
   });
