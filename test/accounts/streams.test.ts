@@ -1,5 +1,6 @@
 /** Event streams of people: they end with the session, and with what it may see. */
 import { setTimeout } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
 import { openStream, type EventStream } from '../api/event-stream.ts';
@@ -23,17 +24,21 @@ async function join({ cookie }: { readonly cookie: string }): Promise<EventStrea
   return stream;
 }
 
+/** Any transaction on the server that Postgres runs for all tests holds events back. */
 const until = (condition: () => boolean) =>
   vi.waitFor(
     () => {
       if (!condition()) throw new Error('not yet');
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 30_000, interval: 20 },
   );
 
-/** Counted in pauses: while the machine keeps both from running, no time passes. */
+/** Counted in pauses and a query each: while the machine keeps one of us from running, no time passes. */
 async function hasCome(condition: () => boolean, withinMs: number): Promise<boolean> {
-  for (let waited = 0; waited < withinMs && !condition(); waited += 20) await setTimeout(20);
+  for (let waited = 0; waited < withinMs && !condition(); waited += 20) {
+    await setTimeout(20);
+    await sql`select 1`.execute(api.db);
+  }
   return condition();
 }
 
