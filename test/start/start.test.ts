@@ -156,16 +156,18 @@ test('without a token the first start makes one up, prints it once, and it works
   expect(printed).toContain(`Its data is in ${join(folder, 'data')}`);
   const token = /shown once: (\S+)/.exec(printed)?.[1] ?? '';
   expect((await new ApiClient(first.url, token).call('GET', '/api/stores')).status).toBe(200);
-  expect((await new ApiClient(first.url, token).call('GET', '/readyz')).body).toMatchObject({
-    ready: true,
-    checks: expect.arrayContaining([
-      {
-        name: 'watch',
-        ready: false,
-        message: expect.stringMatching(/has not told of its Applications yet/) as string,
-      },
-    ]) as unknown,
-  });
+  await expect
+    .poll(async () => (await new ApiClient(first.url, token).call('GET', '/readyz')).body)
+    .toMatchObject({
+      ready: true,
+      checks: expect.arrayContaining([
+        {
+          name: 'watch',
+          ready: false,
+          message: expect.stringMatching(/has not told of its Applications yet/) as string,
+        },
+      ]) as unknown,
+    });
   expect(printed).toMatch(/^It builds on the cluster “\S+”: \w+:\/\/<store>\.\S+$/m);
   expect(await first.stop()).toBe(0);
 
@@ -193,7 +195,8 @@ test('a second control plane on the same folder is refused, by name of the first
 
 test('Ctrl-C ends it in seconds, with open event streams, and leaves no process behind', async () => {
   const { PORT = '', DATABASE_URL: _, ...env } = await describeSettings();
-  const settings = { ...env, SHOPYARD_BOOTSTRAP_TOKEN: TOKEN, PORT };
+  const told = { SHOPYARD_BOOTSTRAP_TOKEN: TOKEN, SHOPYARD_LOG_LEVEL: 'warn' };
+  const settings = { ...env, ...told, PORT };
   const child = spawn(process.execPath, ['control-plane/src/main.ts'], {
     cwd: TOP,
     env: { PATH: process.env.PATH ?? '', HOME: folder, ...settings },
@@ -201,7 +204,9 @@ test('Ctrl-C ends it in seconds, with open event streams, and leaves no process 
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   running.push({ stop: () => (child.kill('SIGTERM'), ended) });
-  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const said: string[] = [];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
+  await expect.poll(() => said.join(''), { timeout: 60_000 }).toContain('Shopyard is at');
   const stream = await fetch(`http://127.0.0.1:${PORT}/api/events`, {
     headers: { authorization: `Bearer ${TOKEN}` },
   });
@@ -215,6 +220,8 @@ test('Ctrl-C ends it in seconds, with open event streams, and leaves no process 
   const asked = performance.now();
   child.kill('SIGINT');
   expect(await ended).toBe(0);
-  expect(performance.now() - asked).toBeLessThan(5_000);
+  // It waited for nobody to leave by himself, and what it waits for at most is not what ended it.
+  expect(performance.now() - asked).toBeLessThan(25_000);
+  expect(said.join('')).not.toContain('cut off');
   await expect(readFile(join(folder, 'data/postgres/data/postmaster.pid'))).rejects.toThrow();
 });
