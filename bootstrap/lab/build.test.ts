@@ -55,11 +55,11 @@ test.runIf(onLinux)('ends with a lab command: what it runs, and what that runs',
     endCommandsWithProcess();
     await tryCommand('sh', ['-c', 'sleep 300 & echo $! > "$0.new" && mv "$0.new" "$0"; wait', ${JSON.stringify(note)}]);`;
   const command = spawn(process.execPath, ['--input-type=module', '--eval', script]);
-  const sleeper = await vi.waitFor(() => readFile(note, 'utf8'), { timeout: 20_000 });
+  const sleeper = await vi.waitFor(() => readFile(note, 'utf8'), { timeout: 60_000 });
   const record = recordProcess(Number(sleeper));
   if (record === undefined) throw new Error('what the command runs has ended by itself');
   command.kill('SIGTERM');
-  await vi.waitFor(() => expect(isAlive(record)).toBe(false), 5_000);
+  await vi.waitFor(() => expect(isAlive(record)).toBe(false), 20_000);
 });
 
 test('a command that fails says its last lines', async () => {

@@ -35,7 +35,7 @@ export async function withLock(layout: LabLayout, work: () => Promise<void>): Pr
 /** ` (process 123)`; nothing when the holder has just ended or is busy. */
 async function askHolder(address: string): Promise<string> {
   try {
-    const socket = createConnection(address).setTimeout(1_000, () => socket.destroy());
+    const socket = createConnection(address).setTimeout(10_000, () => socket.destroy());
     return ` (process ${await text(socket)})`;
   } catch {
     return '';

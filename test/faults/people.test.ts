@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { createRandom } from '../../control-plane/src/forge/testing.ts';
 import { expectSound } from '../support/sound.ts';
 import { announceSeed, chooseRounds, tally } from './tally.ts';
@@ -106,9 +106,7 @@ test(
       expect(rows.filter(({ status }) => status === 'deleting' || status === 'deleted')).toEqual(
         [],
       );
-      await vi.waitFor(async () =>
-        expect(await yard.readLog()).toContain('the branch was rewritten'),
-      );
+      await expect.poll(() => yard.readLog()).toContain('the branch was rewritten');
       await expectSound((args) => yard.repository.git(...args));
       tally(task, { done: '1 forced push' });
     } finally {

@@ -123,7 +123,7 @@ test('a git that does not answer is given up, in time; the next read starts anot
       retryable: true,
     });
     process.env.PATH = path;
-    expect(await read(await reader.readTip(), 'a.yaml')).toBe('a: 2\n');
+    await expect.poll(async () => read(await reader.readTip(), 'a.yaml')).toBe('a: 2\n');
     process.env.PATH = folder;
     await rm(join(folder, 'git'));
     await expect(open().readTip()).rejects.toMatchObject({ code: 'repository_unavailable' });

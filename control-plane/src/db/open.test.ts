@@ -41,7 +41,7 @@ async function startNetwork(): Promise<{ url: string; silence(): void }> {
 test('gives up a connection whose network is gone, and works on by a new one', async () => {
   const network = await startNetwork();
   // Longer than a loaded machine takes to begin a connection, which may be silent, too.
-  const db = openDatabase(network.url, { poolSize: 1, silenceMs: 3_000 });
+  const db = openDatabase(network.url, { poolSize: 1, silenceMs: 8_000 });
   onTestFinished(() => db.destroy());
   await sql`select 1`.execute(db);
   network.silence();

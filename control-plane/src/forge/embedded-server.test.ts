@@ -54,13 +54,13 @@ test('a process that fails is started again at the same address', async () => {
   const { pid } = forge;
   process.kill(pid ?? 0, 'SIGKILL');
   await expect
-    .poll(() => forge.pid !== pid && isRunning(forge.pid), { timeout: 10_000 })
+    .poll(() => forge.pid !== pid && isRunning(forge.pid), { timeout: 60_000 })
     .toBe(true);
   await expect
-    .poll(() => push(branch, 'b').catch(() => 'not yet'), { timeout: 10_000 })
+    .poll(() => push(branch, 'b').catch(() => 'not yet'), { timeout: 60_000 })
     .toHaveLength(40);
   expect(server.warnings.join()).toContain('ended by itself (SIGKILL)');
-});
+}, 180_000);
 
 test('a taken port is told with the setting to change', async () => {
   const { port } = new URL(forge.remote.url);
@@ -98,20 +98,20 @@ test('kill -9 in the middle of pushes loses nothing acknowledged (reliability 1)
     const deadline = 2 + random(6);
     const seen = acknowledged.length;
     await expect
-      .poll(() => acknowledged.length - seen, { timeout: 20_000, interval: 1 })
+      .poll(() => acknowledged.length - seen, { timeout: 60_000, interval: 1 })
       .toBeGreaterThanOrEqual(deadline);
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
   expect(forges).toHaveLength(6);
-  await expect.poll(() => forges.filter(isRunning), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => forges.filter(isRunning), { timeout: 60_000 }).toEqual([]);
   await forge.start();
   const branch = await server.open();
   await push(branch, 'after');
   const chain = server.git(['rev-list', '--first-parent', 'main']).trim().split('\n');
   expect(chain, `seed ${String(seed)}`).toEqual(expect.arrayContaining(acknowledged));
   expect(server.git(['fsck', '--strict', '--full', '--no-dangling'])).toBe('');
-}, 180_000);
+}, 300_000);
 
 test('the forge names its addresses', () => {
   const named = new EmbeddedServer({
