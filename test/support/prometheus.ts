@@ -32,7 +32,7 @@ export type Target = {
   readonly labels?: Readonly<Record<string, string>>;
 };
 
-/** Starts one that scrapes these targets each second, by these rules. */
+/** Starts one that scrapes these targets every two seconds, and gives each as long, by these rules. */
 export async function startPrometheus(
   programs: Programs,
   options: { readonly targets: readonly Target[]; readonly rules: string },
@@ -44,7 +44,7 @@ export async function startPrometheus(
   await writeFile(
     config,
     JSON.stringify({
-      global: { scrape_interval: '1s', evaluation_interval: '1s' },
+      global: { scrape_interval: '2s', evaluation_interval: '1s' },
       rule_files: [options.rules],
       scrape_configs: options.targets.map(({ target, job, labels = {} }) => ({
         job_name: job,
