@@ -64,7 +64,7 @@ export function send(
         rejectUnauthorized: false, // Traefik made its certificate itself
         path,
         headers: { ...headers, host: `${host}:${port}` },
-        timeout: 10_000,
+        timeout: 60_000,
       },
       (response) => {
         let text = '';

@@ -165,10 +165,13 @@ test('what was there before a policy may be written about and may end, but not b
   await patch({ metadata: { ...metadata, finalizers: [] } });
   made.splice(made.indexOf(FORMER), 1);
   const core = config.makeApiClient(CoreV1Api);
-  await vi.waitFor(async () => {
-    const { items } = await core.listNamespacedService({ namespace: NAMESPACE });
-    expect(items).toEqual([]);
-  });
+  await vi.waitFor(
+    async () => {
+      const { items } = await core.listNamespacedService({ namespace: NAMESPACE });
+      expect(items).toEqual([]);
+    },
+    { timeout: 30_000, interval: 250 },
+  );
 });
 
 describe.each(policies.map(({ name }) => name))('%s', async (policy) => {
