@@ -143,6 +143,8 @@ describe('addresses that are refused (reliability 15)', () => {
 });
 
 describe('a changed address with a stored credential (reliability 15)', () => {
+  const cleanup = new AsyncDisposableStack();
+  afterAll(() => cleanup.disposeAsync());
   /** The forge as a start with these settings opens it. */
   function start(settings: Record<string, string>): ReturnType<typeof openForge> {
     const read = readConfig({ SHOPYARD_LAB_DIR: folder, ...settings });
@@ -153,6 +155,7 @@ describe('a changed address with a stored credential (reliability 15)', () => {
       clock: () => new Date(),
       database: () => Promise.resolve(database.db),
       links: { forge: null },
+      cleanup,
     } as unknown as Shared;
     return openForge(shared);
   }
