@@ -19,7 +19,7 @@ const LIMITS = { requestsPerSecond: 2, burst: 10, bodyMegabytes: 2, hstsSeconds:
 /** Argo CD may miss a push that comes while it looks at the one before: then it polls, a minute later. */
 const PATIENCE = { timeout: 240_000, interval: 500 };
 const BODY_BYTES = LIMITS.bodyMegabytes * 1_048_576;
-/** More than a client has, asked at once. */
+/** More than a client has. */
 const MANY = 40;
 /** As people write it. */
 const { ingressAnnotations } = readClusterFile(
@@ -56,9 +56,14 @@ async function upload(bytes: number, headers: Record<string, string> = {}): Prom
   return answer.status;
 }
 
-async function askMany(): Promise<number[]> {
-  const answers = await Promise.all(Array.from({ length: MANY }, () => ask()));
-  return answers.map(({ status }) => status);
+/** At once where most are refused; a small shop that has to serve them all turns unready of that. */
+async function askMany(atOnce: number): Promise<number[]> {
+  const answers: number[] = [];
+  while (answers.length < MANY) {
+    const asked = Array.from({ length: atOnce }, () => ask());
+    answers.push(...(await Promise.all(asked)).map(({ status }) => status));
+  }
+  return answers;
 }
 
 test('Kind applies the definitions of Traefik’s kinds that the lab has', async () => {
@@ -77,7 +82,7 @@ test('a store that does not name them is neither limited nor given headers', asy
   store = await api.waitFor(store.id, 'ready', ({ status }) => status === 'ready');
   host = new URL(store.url).hostname;
   await vi.waitFor(async () => expect((await ask()).status).toBe(200), { timeout: 30_000 });
-  expect(new Set(await askMany())).toEqual(new Set([200]));
+  expect(new Set(await askMany(1))).toEqual(new Set([200]));
   expect(await upload(BODY_BYTES + 1)).toBe(200);
   const { headers } = await ask({ tls: true });
   expect(headers).not.toHaveProperty('strict-transport-security');
@@ -130,7 +135,7 @@ test('a body at the limit arrives, and one above it is answered 413', async () =
 });
 
 test('a burst is answered 429 from where it is too much, and another client’s request is not', async () => {
-  const answers = await askMany();
+  const answers = await askMany(MANY);
   const served = answers.filter((status) => status === 200).length;
   const limited = answers.filter((status) => status === 429).length;
   console.log(`${MANY} at once: ${served} answered, ${limited} refused`);
