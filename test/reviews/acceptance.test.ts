@@ -152,7 +152,13 @@ test('destructive: a delete that waits is taken back without a review', async ()
 });
 
 /** As a review leaves it that somebody has rejected. */
-async function reject(operationId: string): Promise<void> {
+/** Rejects what was asked for last. */
+async function reject(storeId: string): Promise<void> {
+  const { operationId } = await api.db
+    .selectFrom('stores')
+    .select('operationId')
+    .where('id', '=', storeId)
+    .executeTakeFirstOrThrow();
   await api.db.transaction().execute((tx) =>
     endUncommitted(tx, {
       operationId,
@@ -173,12 +179,7 @@ test('destructive: a create that was refused is looked at again, by whatever cha
   expect((await ask('PATCH', `/api/stores/${store.id}`, { plan: 'medium' })).needsReview).toBe(
     true,
   );
-  const { operationId } = await api.db
-    .selectFrom('stores')
-    .select('operationId')
-    .where('id', '=', store.id)
-    .executeTakeFirstOrThrow();
-  await reject(operationId);
+  await reject(store.id);
   const again = await ask('POST', `/api/stores/${store.id}/retry`);
   expect(again).toMatchObject({ needsReview: true, store: { status: 'provisioning' } });
 });
@@ -236,12 +237,7 @@ test.each([
     await holder.end();
   }
   // Refused, the store has its host again.
-  const { operationId } = await api.db
-    .selectFrom('stores')
-    .select('operationId')
-    .where('id', '=', store.id)
-    .executeTakeFirstOrThrow();
-  await reject(operationId);
+  await reject(store.id);
   const row = await api.db
     .selectFrom('stores')
     .select(['host', 'heldHost'])

@@ -46,7 +46,8 @@ export type ReviewRow = {
 const ROWS = sql`
   select p.number, p.branch, p.head_sha, p.base_sha, o.review_commit ->> 'sha' as our_sha, p.title, p.body, p.labels, p.url, p.state, p.opened_at,
     p.closed_at, p.merged_sha, p.cluster, p.decision, p.decided_by, p.decided_name, p.decided_at,
-    p.decided_head, p.reason, coalesce(p.taken_until > now(), false) as is_taken, p.store_id, s.name as store_name, p.tenant_id, t.slug as tenant,
+    p.decided_head, p.reason, coalesce(p.taken_until > now(), false) as is_taken,
+    p.store_id, s.name as store_name, p.tenant_id, t.slug as tenant,
     o.id as operation_id, o.state as operation_state, o.kind, o.requested_by,
     coalesce(u.name, k.name) as requester_name
   from pull_requests p
