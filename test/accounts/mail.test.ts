@@ -144,15 +144,9 @@ describe('stores', () => {
   });
 
   /** Two processes that each look after mails. */
-  function startMails(): StoreMails {
+  function startMails(clock = () => new Date()): StoreMails {
     const make = () =>
-      createStoreMails({
-        db: api.db,
-        mailer,
-        publicUrl: ORIGIN,
-        clock: () => new Date(),
-        logger,
-      });
+      createStoreMails({ db: api.db, mailer, publicUrl: ORIGIN, clock, logger });
     const [one, two] = [make(), make()];
     running = Promise.all([one.run(ending.signal), two.run(ending.signal)]);
     return {
@@ -304,27 +298,30 @@ describe('stores', () => {
     await expect.poll(readMark).toEqual({ mailedState: 'done', mailClaimedUntil: null });
   });
 
-  test('a server that takes no mail now gets it later', async () => {
+  test('a server that takes no mail now gets it later, and is not asked all the time', async () => {
     server.refuses = true;
-    const mails = startMails();
     const { cookie } = await api.person('owner', 'later');
-    const { operation } = await create('later', { cookie });
-    await end(operation.id, 'done');
-    mails.poke();
-    await vi.waitFor(
-      () => {
-        expect(logger.warn).toHaveBeenCalledWith(expect.anything(), 'a store’s mail waits');
-      },
-      { timeout: 10_000 },
-    );
-    expect(server.mails).toEqual([]);
+    await api.setLimits('later', { createsPerMinute: 100, storeLimit: 100 });
+    // More than are looked at in one go.
+    const names = Array.from({ length: 12 }, (_, index) => `later-${String(index)}`);
+    for (const name of names) await end((await create(name, { cookie })).operation.id, 'done');
+    const send = vi.spyOn(mailer, 'send');
+    let offset = 0;
+    const mails = startMails(() => new Date(Date.now() + offset));
+    const waits = () =>
+      logger.warn.mock.calls.filter(([, message]) => message === 'a store’s mail waits').length;
+    await expect.poll(waits).toBe(names.length);
+    // A mail that the server takes shows that what came before it was not tried again.
     server.refuses = false;
-    await vi.waitFor(
-      () => {
-        mails.poke();
-        expect(server.mails.map((mail) => mail.subject)).toEqual(['later is ready']);
-      },
-      { timeout: 10_000, interval: 50 },
+    await end((await create('next', { cookie })).operation.id, 'done');
+    mails.poke();
+    await received(1);
+    expect(send).toHaveBeenCalledTimes(names.length + 1);
+    offset = 2 * 60 * 1000;
+    mails.poke();
+    await received(names.length + 1);
+    expect(server.mails.map(({ subject }) => subject).sort()).toEqual(
+      [...names, 'next'].map((name) => `${name} is ready`).sort(),
     );
   });
 });

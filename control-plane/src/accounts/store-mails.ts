@@ -1,8 +1,8 @@
 /**
- * Mails about stores: ready, failed, kept for a time, or gone after it, to whoever asked for it. Who mails about an end claims it
- * first and marks it after, so that of several processes one does. A mail that does not go out is
- * tried again for an hour; one that a crash cuts off is sent again when its claim has run out: it may
- * then come twice, but it comes.
+ * Mails about stores: ready, failed, kept for a time, or gone after it, to whoever asked for it. Who
+ * mails about an end claims it first and marks it after, so that of several processes one does. A mail
+ * that does not go out is tried again for an hour, and holds up no other; one that a crash cuts off is
+ * sent again when its claim has run out: it may then come twice, but it comes.
  */
 import { sql } from 'kysely';
 import type { Db } from '../db/open.ts';
@@ -25,6 +25,8 @@ const LOOK_MS = 30_000;
 const LATE_MS = 60 * 60 * 1000;
 /** How long the mails of a batch may take, in milliseconds; a crash delays them by as much. */
 const CLAIM_MS = 5 * 60 * 1000;
+/** Until a mail that did not go out is tried again, in milliseconds. */
+const RETRY_MS = 60 * 1000;
 const BATCH = 10;
 
 type End = {
@@ -57,7 +59,7 @@ export function createStoreMails(options: {
     for (;;) {
       const ends = await claimEnds(db, clock());
       for (const end of ends) {
-        if (signal.aborted) await release(db, end);
+        if (signal.aborted) await release(db, end, null);
         else await send(end);
       }
       if (ends.length < BATCH || signal.aborted) return;
@@ -70,7 +72,7 @@ export function createStoreMails(options: {
         await mailer.send(describeStoreEnd({ ...end, to, publicUrl }));
       await markMailed(db, end);
     } catch (error) {
-      await release(db, end);
+      await release(db, end, new Date(clock().getTime() + RETRY_MS));
       const { operation, store, tenant } = end;
       logger.warn(
         { error: describeError(error), operation, store, tenant },
@@ -172,10 +174,11 @@ async function markMailed(db: Db, { operation, state }: End): Promise<void> {
     .execute();
 }
 
-async function release(db: Db, { operation }: End): Promise<void> {
+/** @param until nobody looks at it before; null: whoever comes next may have it */
+async function release(db: Db, { operation }: End, until: Date | null): Promise<void> {
   await db
     .updateTable('operations')
-    .set({ mailClaimedUntil: null })
+    .set({ mailClaimedUntil: until })
     .where('id', '=', operation)
     .execute();
 }
