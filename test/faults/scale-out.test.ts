@@ -4,6 +4,8 @@
  * 19 look at the same: what event streams told across it, and where secrets went.
  */
 import { createHmac, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Accepted, EventBodies } from '../../control-plane/src/contract.ts';
@@ -186,6 +188,46 @@ async function expectEachOnce(): Promise<void> {
   expect(committed.sort()).toEqual(operations.map(({ id }) => id).sort());
   await expectSound((args) => world.repository.git(...args));
 }
+
+test('row 4: told to end while its mail server hangs, an observer keeps nobody from its lease', async ({
+  task,
+}) => {
+  await using cleanup = new AsyncDisposableStack();
+  // It takes calls and says nothing: its caller waits for fifteen seconds.
+  const calls: Socket[] = [];
+  const hanging = createServer((call) => void calls.push(call.on('error', () => undefined)));
+  cleanup.defer(() => {
+    for (const call of calls) call.destroy();
+    hanging.close();
+  });
+  hanging.listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  const { port } = hanging.address() as AddressInfo;
+  await Promise.all(observers.map((one) => one.stop()));
+  // The bootstrap token's owner has no address: all of it is news to the first operator.
+  const { db } = world.database;
+  const { id } = await db.selectFrom('users').select('id').executeTakeFirstOrThrow();
+  const untold = { requestedBy: id, mailClaimedUntil: null, mailedState: null };
+  await db.updateTable('operations').set(untold).execute();
+  const stopped = await world.start('observer', {
+    env: { SHOPYARD_SMTP_URL: `smtp://127.0.0.1:${port}` },
+  });
+  await vi.waitFor(async () => expect(await readLeader('observer')).toBe(stopped.pid), 30_000);
+  observers = [await world.start('observer')];
+  const before = calls.length;
+  await vi.waitFor(() => expect(calls.length).toBeGreaterThan(before), 60_000);
+  const [call] = calls.slice(-1);
+  if (call === undefined) throw new Error('it mails');
+  const end = stopped.stop();
+  const first = await Promise.race([
+    once(call, 'close').then(() => 'its mail was given up'),
+    untilReplaced('observer', stopped.pid).then(() => 'another has its lease'),
+  ]);
+  expect(first).toBe('another has its lease');
+  for (const one of calls) one.destroy();
+  await end;
+  tally(task, { done: '1 observer ended while it mailed' });
+});
 
 test('row 12: event streams that went on at another process told of every store', async ({
   task,

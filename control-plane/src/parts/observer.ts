@@ -20,17 +20,30 @@ import { ARGOCD_NAMESPACE } from '../render/cluster.ts';
 import { refuseTrouble, type Shared } from './shared.ts';
 
 export async function startObserver(shared: Shared): Promise<void> {
-  const { config, logger, clock, clusters } = shared;
+  const { clusters } = shared;
   const db = await shared.database();
-  const mailer = shared.mailer();
-  const publicUrl = config.SHOPYARD_PUBLIC_URL;
+  const mails = startMails(shared, db);
   const measuresOf = createObserverMeasures(shared.registry);
   for (const cluster of clusters) {
     const { kubeconfig } = await shared.target(cluster);
-    const mails =
-      mailer === null ? null : createStoreMails({ db, mailer, publicUrl, clock, logger });
     observe(shared, cluster, { db, kubeconfig, measures: measuresOf(cluster.name), mails });
   }
+}
+
+/** In every process, with no lease: one that ends may wait for a mail server, and nobody for its lease. */
+function startMails(shared: Shared, db: Db): StoreMails | null {
+  const { config, clock, logger, cleanup } = shared;
+  const mailer = shared.mailer();
+  if (mailer === null) return null;
+  const publicUrl = config.SHOPYARD_PUBLIC_URL;
+  const mails = createStoreMails({ db, mailer, publicUrl, clock, logger });
+  const ending = new AbortController();
+  const mailing = mails.run(ending.signal);
+  cleanup.defer(() => {
+    ending.abort();
+    return mailing;
+  });
+  return mails;
 }
 
 type ObserverParts = {
@@ -123,7 +136,6 @@ function createObserverWork(
       });
       const ending = new AbortController();
       const whileRunning = AbortSignal.any([signal, ending.signal]);
-      const mailing = mails?.run(whileRunning);
       const hearing = keepHearing(applications, {
         record: (heard) => recordHearing(db, lease, name, heard),
         signal: whileRunning,
@@ -136,7 +148,7 @@ function createObserverWork(
         measures.clear();
         connection.close();
         ending.abort();
-        await Promise.all([mailing, hearing]);
+        await hearing;
       }
     },
   };
