@@ -94,7 +94,8 @@ export type Reviewer = {
 const PACE_MS = 1_000;
 /** How often the forge is asked while reviews are open and it does not call by itself. */
 const LOOK_MS = 15_000;
-const PATIENCE_MS = 30_000;
+/** Longer than an adapter waits for its forge's limits and an answer: it knows why there is none. */
+const PATIENCE_MS = 100_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** How often what the forge has merged is looked for on the branch before that is trouble. */
 const LOOKS_FOR_MERGE = 10;
