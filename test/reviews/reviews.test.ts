@@ -589,7 +589,90 @@ test('a delete is reviewed once: the steps after it are not asked about again', 
   expect(await desk.commitsOf(deletion)).toHaveLength(2);
 });
 
+test('a delete that is merged late keeps the data for as long as one that is merged at once', async () => {
+  await desk.start();
+  const { spec } = await live();
+  const day = 24 * 60 * 60 * 1000;
+  const begun = Date.now();
+  // Asked for three days ago, where data is kept for two.
+  const purgeAt = new Date(begun - day).toISOString();
+  const wanted = { ...spec, suspended: true, purgeAt, generation: 2 };
+  const deletion = await desk.change(wanted, 'delete', 'retire');
+  await desk.db
+    .updateTable('operations')
+    .set({ createdAt: new Date(begun - 3 * day) })
+    .where('id', '=', deletion)
+    .execute();
+  await desk.approve(await desk.opened(deletion));
+  await desk.reached(deletion, 'waiting');
+  const store = await desk.store(spec.id);
+  expect(store).toMatchObject({ status: 'suspended', stage: 'retiring' });
+  const left = (store.purgeAt?.getTime() ?? 0) - begun;
+  expect(left).toBeGreaterThanOrEqual(2 * day);
+  expect(left).toBeLessThan(2 * day + 120_000);
+  const operation = await desk.db
+    .selectFrom('operations')
+    .select(sql<string>`spec ->> 'purgeAt'`.as('purgeAt'))
+    .where('id', '=', deletion)
+    .executeTakeFirstOrThrow();
+  expect(operation.purgeAt).toBe(store.purgeAt?.toISOString());
+});
+
+test.each(['waiting', 'rejected'] as const)(
+  'a store that is protected while its create is under review, which ends as %s',
+  async (end) => {
+    await desk.start();
+    const { spec, operationId } = await desk.create();
+    const number = await desk.opened(operationId);
+    const beside = await desk.protect(spec);
+    // The writer has been at the queue since.
+    await live('other');
+    if (end === 'waiting') await desk.approve(number);
+    else await desk.decide(number, { kind: 'rejected', reason: null });
+    await desk.reached(operationId, end);
+    await desk.reached(beside, 'done');
+    if (end === 'waiting')
+      expect(await git('show', `main:${pathOfIntent(spec)}`)).toContain('protected: true');
+  },
+);
+
 describe('a process that ends', () => {
+  test('between the note of a rebuilt commit and its push has it rebuilt again', async () => {
+    let losses = 1;
+    await desk.start({
+      reviewer: {
+        openBranch: async () => {
+          const branch = await desk.repository.open();
+          const begin = branch.begin.bind(branch);
+          return Object.assign(branch, {
+            begin: () => {
+              const batch = begin();
+              const pushTo = batch.pushTo.bind(batch);
+              return Object.assign(batch, {
+                pushTo: (name: string, expected: CommitSha | null) => {
+                  if (expected === null || losses === 0) return pushTo(name, expected);
+                  losses -= 1;
+                  throw new PlatformError('remote_unreachable', 'As if it had been killed.', {
+                    retryable: true,
+                  });
+                },
+              });
+            },
+          });
+        },
+      },
+    });
+    const { spec, change, number } = await openChange();
+    const head = await headOf(number);
+    await desk.reached(await desk.protect(spec), 'done');
+    await desk.until(async () => {
+      expect(await headOf(number)).not.toBe(head);
+    });
+    expect(losses).toBe(0);
+    await desk.approve(number);
+    await desk.reached(change, 'waiting');
+  });
+
   test.each(['review-pushed', 'review-opened'] as const)(
     'at %s leaves nothing twice',
     async (point) => {

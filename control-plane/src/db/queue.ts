@@ -73,8 +73,9 @@ const BATCH = 50;
 /**
  * The oldest operations whose tenant's project has been seen in its cluster, but for those that are
  * reviewed first (reviews.ts), and those of clusters that are not connected: they wait until theirs is.
- * The delete of what never was on the branch waits until the pull
- * requests of its store are closed, and their branches gone: one of them may be merged meanwhile.
+ * The delete of what never was on the branch waits until the pull requests of its store are closed,
+ * and their branches gone: one of them may be merged meanwhile. Its protection waits for the first of
+ * them: until that is merged it has no file to be written in.
  *
  * However long the queue is, this reads a batch of it. It goes from one operation to the next, each
  * found by one look into the index: as one ordered list the planner would rather sort the whole
@@ -96,6 +97,10 @@ export async function listQueuedOperations(
           and (select tc.seen_at from tenant_clusters tc
             where tc.tenant_id = o.tenant_id and tc.cluster = o.cluster
               and tc.cluster = any(${clusters})) is not null
+          and (o.action <> 'protect'
+            or (select s.commit_sha from stores s where s.id = o.store_id) is not null
+            or not exists (select from operations c
+              where c.store_id = o.store_id and c.needs_review and c.state in ('queued', 'review')))
           and (o.action <> 'release'
             or (select s.commit_sha from stores s where s.id = o.store_id) is not null
             or not exists (select from pull_requests p
@@ -398,6 +403,7 @@ async function recordPublished(
     where o.id = c.id and o.action = c.action and o.state in ('queued', 'review')
     returning o.id, o.store_id, o.action, c.sha, c.position, c.is_reviewed, c.is_gone
   `.execute(tx);
+  await keepInFull(tx, settled.rows, at);
   await writeStatus(
     tx,
     settled.rows.flatMap((row) => describeSettled(row, at) ?? []),
@@ -416,6 +422,36 @@ async function recordPublished(
         and c.sha is not null
     `.execute(tx);
   return settled.rows.length;
+}
+
+/** A delete that waited for less gets no more days: its date is the one in git. */
+const PROMPT_MS = 60_000;
+
+/**
+ * What a deleted store is kept for begins with its commit: a delete that waited, for a review say, has
+ * its end moved by as long as it did. The files have the earlier date, which nobody acts upon.
+ */
+async function keepInFull(tx: Tx, rows: readonly SettledRow[], at: Date): Promise<void> {
+  const ids = rows.flatMap(({ id, action, sha }) =>
+    action === 'retire' && sha !== null ? [id] : [],
+  );
+  if (ids.length === 0) return;
+  const waited = await tx
+    .selectFrom('operations as o')
+    .innerJoin('stores as s', 's.operationId', 'o.id')
+    .select(['o.id', 'o.storeId', 'o.createdAt', 's.purgeAt'])
+    .where('o.id', 'in', ids)
+    .where('o.createdAt', '<', new Date(at.getTime() - PROMPT_MS))
+    .execute();
+  for (const { id, storeId, createdAt, purgeAt } of waited) {
+    if (purgeAt === null) continue;
+    const end = new Date(purgeAt.getTime() + at.getTime() - createdAt.getTime());
+    await tx.updateTable('stores').set({ purgeAt: end }).where('id', '=', storeId).execute();
+    await sql`
+      update operations set spec = jsonb_set(spec, '{purgeAt}', to_jsonb(${end.toISOString()}::text))
+      where id = ${id}
+    `.execute(tx);
+  }
 }
 
 /**

@@ -134,14 +134,16 @@ test('a delete says in bold that there is no way back, and what becomes free', (
   expect(body).not.toContain('What changes');
 });
 
-test('a delete with retention says until when one click brings it back', () => {
+test('a delete with retention says for how long one click brings it back', () => {
   const after = exampleStore({
     generation: 2,
     suspended: true,
     purgeAt: '2026-12-21T10:20:30.000Z',
   });
-  const { body } = writePullRequest(change({ kind: 'delete', action: 'retire', after }), engine);
-  expect(body).toContain('its data is kept until **2026-12-21 10:20 UTC**');
+  const requestedAt = new Date('2026-12-07T10:20:30.000Z');
+  const retire = { kind: 'delete', action: 'retire', after, requestedAt } as const;
+  const { body } = writePullRequest(change(retire), engine);
+  expect(body).toContain('its data is kept for **14 days** from the merge on.');
   expect(body).toContain('| suspended | no | yes |\n| kept until | – | 2026-12-21 10:20 UTC |');
   expect(body).toContain('| web pods | 1 | 0 | −1 |');
 });

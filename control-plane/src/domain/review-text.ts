@@ -91,14 +91,23 @@ const CONSEQUENCES: Readonly<Record<OperationKind, (change: ReviewedChange) => s
   resume: () => 'It will run again on the data that was kept.',
   repair: () => 'Its files will be as Shopyard made them: what somebody edited by hand is undone.',
   protect: () => 'Only whether it may be deleted changes.',
-  delete: ({ action, after }) =>
+  delete: ({ action, after, requestedAt }) =>
     action === 'retire'
-      ? `It is suspended, and its data is kept until **${after.purgeAt === null ? 'then' : writeMoment(new Date(after.purgeAt))}**. ` +
+      ? `It is suspended, and its data is kept ${describeRetention(after, requestedAt)}. ` +
         'Until then one click brings it back. Afterwards workloads, volumes, Secrets and namespace ' +
         'are deleted, without another review.'
       : '**Its workloads, volumes, Secrets and namespace are deleted, with everything in them. ' +
         'There is no way back.** The commits that remove its files follow without another review.',
 };
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Counted from the merge, however long the review takes. */
+function describeRetention({ purgeAt }: StoreSpec, requestedAt: Date): string {
+  if (purgeAt === null) return 'until it is deleted';
+  const days = Math.round((new Date(purgeAt).getTime() - requestedAt.getTime()) / DAY_MS);
+  return days === 1 ? 'for **a day** from the merge on' : `for **${days} days** from the merge on`;
+}
 
 function writeWho(
   { kind, after, requestedBy }: ReviewedChange,
