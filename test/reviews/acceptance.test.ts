@@ -9,12 +9,12 @@ import { connectAsOwner, countWaiting } from '../support/postgres.ts';
 let api: Api;
 afterEach(() => api.close());
 
-async function start(review: ReviewMode): Promise<void> {
+async function start(review: ReviewMode, retentionDays = 0): Promise<void> {
   api = await startApi({
     clusters: [
       {
         ...DEFAULT_RULES,
-        review,
+        ...{ review, retentionDays },
         name: 'lab',
         baseDomain: 'localhost',
         scheme: 'http',
@@ -151,8 +151,48 @@ test('destructive: a delete that waits is taken back without a review', async ()
   expect((await ask('POST', `/api/stores/${store.id}/retry`)).needsReview).toBe(false);
 });
 
-/** As a review leaves it that somebody has rejected. */
-/** Rejects what was asked for last. */
+test('destructive: protecting a store takes back its delete that waits, where data is kept too', async () => {
+  await start('destructive', 14);
+  const { store } = await create('shop');
+  await commit(store.id);
+  const deleted = await ask('DELETE', `/api/stores/${store.id}`);
+  expect(deleted).toMatchObject({ needsReview: true, store: { status: 'ready' } });
+  expect(deleted.store.purgeAt).not.toBeNull();
+  const changed = await api.request('PATCH', `/api/stores/${store.id}`, {
+    body: { plan: 'medium' },
+  });
+  expect(changed.status).toBe(409);
+  expect(changed.body).toMatchObject({
+    code: 'store_kept',
+    detail: '“shop” is to be deleted: that waits for its review.',
+  });
+  const guarded = await ask('PATCH', `/api/stores/${store.id}`, { protected: true });
+  expect(guarded).toMatchObject({
+    needsReview: false,
+    store: { status: 'ready', protected: true, suspended: false, purgeAt: null },
+  });
+  const operations = await api.request('GET', `/api/stores/${store.id}/operations`);
+  expect(operations.body['operations']).toMatchObject([
+    { kind: 'protect', state: 'queued' },
+    { kind: 'delete', state: 'rejected', error: { code: 'protected' } },
+    { kind: 'create' },
+  ]);
+});
+
+test('a store that is kept is not protected, whatever waits', async () => {
+  await start('destructive', 14);
+  const { store } = await create('shop');
+  await commit(store.id);
+  await ask('DELETE', `/api/stores/${store.id}`);
+  await commit(store.id);
+  await api.db.updateTable('stores').set({ status: 'suspended', stage: 'kept' }).execute();
+  await ask('DELETE', `/api/stores/${store.id}?now=true`);
+  const path = `/api/stores/${store.id}`;
+  const guarded = await api.request('PATCH', path, { body: { protected: true } });
+  expect(guarded.body).toMatchObject({ status: 409, code: 'store_kept' });
+});
+
+/** As a review leaves it that somebody has rejected: what was asked for last. */
 async function reject(storeId: string): Promise<void> {
   const { operationId } = await api.db
     .selectFrom('stores')

@@ -130,7 +130,7 @@ async function tryChange(
             tx,
             options,
             request,
-            await withdrawDelete(tx, options, request, store, decision),
+            await withdrawDelete(tx, options, request, store),
             change,
           );
         }
@@ -185,19 +185,29 @@ async function isHeldByOther(tx: Tx, store: StoreWithTenant, host: string): Prom
   return row !== undefined;
 }
 
+/** The delete that protecting a store takes back: nothing of it is on the branch yet. */
+async function findWithdrawn(
+  tx: Tx,
+  store: StoreWithTenant,
+  change: Change,
+): Promise<OperationRow | null> {
+  if (change.kind !== 'protect' || !change.protected) return null;
+  const current = await findCurrent(tx, store);
+  const { kind, state, committedAt } = current;
+  return kind === 'delete' && isUncommitted(state) && committedAt === null ? current : null;
+}
+
 /** Who protects a store takes back its delete, if nothing of that is on the branch yet. */
 async function withdrawDelete(
   tx: Tx,
   { offer, clock, deadlineMs }: AcceptorOptions,
-  { principal }: ChangeRequest,
+  { principal, change }: ChangeRequest,
   store: StoreWithTenant,
-  { protected: isProtected }: DecidedChange,
 ): Promise<StoreWithTenant> {
-  const { id, kind, state, committedAt } = await findCurrent(tx, store);
-  if (!isProtected || kind !== 'delete' || !isUncommitted(state) || committedAt !== null)
-    return store;
+  const withdrawn = await findWithdrawn(tx, store, change);
+  if (withdrawn === null) return store;
   await endUncommitted(tx, {
-    operationId: id,
+    operationId: withdrawn.id,
     state: 'rejected',
     problem: { code: 'protected', message: 'The store was protected meanwhile.', hint: null },
     domainOf: (spec) => findDomain(offer.clusters, spec),
@@ -216,7 +226,10 @@ async function decide(
   store: StoreWithTenant,
 ): Promise<ChangeDecision> {
   const past = change.kind === 'rollback' ? await findPast(tx, store.id, change.commit) : null;
-  const decision = decideChange(store, change, offer, { now: clock(), past });
+  // It is not kept yet, whatever its row says.
+  const isRetiring = (await findWithdrawn(tx, store, change))?.action === 'retire';
+  const standing = isRetiring ? { ...store, purgeAt: null } : store;
+  const decision = decideChange(standing, change, offer, { now: clock(), past });
   if (change.kind !== 'delete' || decision.kind !== 'change') return decision;
   // A delete that waits for a review, or for a second operator, is asked for already.
   const { kind, action, state } = await findCurrent(tx, store);

@@ -109,7 +109,10 @@ export function decideChange(
     return {
       kind: 'refused',
       code: 'store_kept',
-      message: `“${name}” was deleted and is kept until ${writeMoment(purgeAt)}.`,
+      message:
+        status === 'suspended'
+          ? `“${name}” was deleted and is kept until ${writeMoment(purgeAt)}.`
+          : `“${name}” is to be deleted: that waits for its review.`,
       hint: 'Resume it first.',
     };
   const drifted = refuseDrifted(standing, change);
