@@ -459,8 +459,11 @@ class ReviewDesk {
         const isPushed = found.headSha !== review.headSha;
         if (isPushed) await noteReviewHead(db, this.#lease, repository, number, found.headSha);
         const branch = known ?? (await this.#refresh());
-        if (!operation.isDrifted && !(await this.#isOvertaken(branch, operation.reviewCommit)))
-          return isPushed;
+        const isStanding =
+          !operation.isDrifted &&
+          !(await this.#isOvertaken(branch, operation.reviewCommit)) &&
+          !(await this.#isUnpushed(branch, review, found.headSha));
+        if (isStanding) return isPushed;
         // What moved the branch may have been its own merge, after the forge was asked.
         const now = await this.#within(forge.findPullRequest(number));
         if (now?.state !== 'open') return this.#follow(forge, review, now ?? undefined);
@@ -483,6 +486,17 @@ class ReviewDesk {
     for (const [path, oid] of Object.entries(commit.files))
       if ((await tree.oid(path)) !== oid) return true;
     return false;
+  }
+
+  /** Whether its commit was noted, and then not pushed: the branch has what it was to replace. */
+  async #isUnpushed(
+    branch: Branch,
+    { operation, branch: name }: OpenReview,
+    listed: CommitSha,
+  ): Promise<boolean> {
+    const replaces = operation.reviewCommit?.replaces ?? null;
+    // A forge may list what it had a moment ago.
+    return replaces === listed && (await branch.readHead(name)) === replaces;
   }
 
   /** The same change as one commit on the new tip, in the same pull request. */
