@@ -1,4 +1,7 @@
-/** What a merchant does with a shop after its first day, on a cluster that keeps what is deleted. */
+/**
+ * What a merchant does with a shop after its first day, on a cluster that keeps what is deleted, and
+ * where somebody agrees to what takes something away.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
@@ -28,7 +31,7 @@ let browser: Browser;
 beforeAll(async () => {
   folder = await mkdtemp(joinPath(tmpdir(), 'shopyard-lifecycle-'));
   const settings = joinPath(folder, 'cluster.yaml');
-  await writeFile(settings, 'retentionDays: 7\n');
+  await writeFile(settings, 'retentionDays: 7\nreview: destructive\n');
   database = await createTestDatabase();
   [product, browser] = await Promise.all([
     startProductWith({
@@ -48,7 +51,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('change, roll back, suspend, start again, protect, delete, restore', async () => {
+test('change, roll back, suspend, start again, delete, protect, delete again, restore', async () => {
   const context = await openContext(browser, { reducedMotion: 'reduce' });
   const page = await context.newPage();
   onTestFailed(async () => {
@@ -57,6 +60,12 @@ test('change, roll back, suspend, start again, protect, delete, restore', async 
   });
   const become = (word: string) =>
     page.locator('main header').getByText(word, { exact: true }).waitFor({ timeout: READY_MS });
+  const agree = async () => {
+    await page.getByRole('link', { name: /^pull request \d+$/ }).click();
+    await page.getByRole('button', { name: 'Approve and merge' }).click();
+    await page.getByText('Approved; it is being merged.').waitFor();
+    await page.goto(shop);
+  };
   const open = (tab: string) => page.getByRole('link', { name: tab, exact: true }).click();
 
   await signIn(page, product, product.operator);
@@ -80,8 +89,9 @@ test('change, roll back, suspend, start again, protect, delete, restore', async 
   await page.getByRole('link', { name: 'Roll back to this' }).click();
   await page.getByText('plan: small').first().waitFor();
   await look(page, 'store-rollback');
-  await page.getByRole('button', { name: 'Commit and roll back' }).click();
+  await page.getByRole('button', { name: 'Open pull request' }).click();
   await page.waitForURL(shop);
+  await agree();
   await page.getByText('small', { exact: true }).waitFor();
   await become('Ready');
 
@@ -99,9 +109,23 @@ test('change, roll back, suspend, start again, protect, delete, restore', async 
   expect(await page.getByLabel('Type lantern to confirm').count()).toBe(0);
   await page.getByRole('button', { name: 'Take the protection back' }).click();
   await page.getByText('7 days', { exact: true }).waitFor();
-  await page.getByLabel('Type lantern to confirm').fill('lantern');
-  await page.getByRole('button', { name: 'Delete lantern', exact: true }).click();
-  await page.waitForURL(shop);
+  const remove = async () => {
+    await page.getByLabel('Type lantern to confirm').fill('lantern');
+    await page.getByRole('button', { name: 'Delete lantern', exact: true }).click();
+    await page.waitForURL(shop);
+    await page.getByText('lantern is deleted when somebody has agreed').waitFor();
+    await page.getByText('The shop is to be deleted').waitFor();
+    await become('Ready');
+  };
+  await remove();
+  await look(page, 'store-to-be-deleted');
+  await page.goto(`${shop}/settings`);
+  await page.getByText('It takes back the delete that waits.').waitFor();
+  await look(page, 'settings-to-be-deleted');
+  await page.getByRole('button', { name: 'Protect against deletion' }).click();
+  await page.getByRole('button', { name: 'Take the protection back' }).click();
+  await remove();
+  await agree();
   await page.getByText(/Deleted; its data is kept until/).waitFor();
   await page.getByText(/^Data kept/).waitFor({ timeout: READY_MS });
   await look(page, 'store-kept');

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { StageEntry, Store } from './shapes.ts';
-import { describeState, describeStatus, layOutSteps } from './store-words.ts';
+import {
+  describeState,
+  describeStatus,
+  isClosed,
+  isToBeDeleted,
+  layOutSteps,
+} from './store-words.ts';
 
 const STORE: Store = {
   id: 'st_1',
@@ -45,6 +51,16 @@ describe('words', () => {
     expect(describeStatus(away)).toEqual({ label: 'Not connected', tone: 'bad' });
     expect(describeState(away)).toBe('the cluster “main” is not connected; last known: ready');
     expect(describeStatus({ ...away, status: 'deleted' }).label).toBe('Deleted');
+  });
+
+  test('a shop whose delete waits for a review runs on: it is neither closed nor deleted', () => {
+    const purgeAt = '2026-12-01T00:00:00Z';
+    const waiting: Store = { ...STORE, status: 'ready', stage: 'review', suspended: true, purgeAt };
+    expect([isToBeDeleted(waiting), isClosed(waiting)]).toEqual([true, false]);
+    expect(describeStatus(waiting).label).toBe('Ready');
+    const kept: Store = { ...waiting, status: 'suspended', stage: 'kept' };
+    expect([isToBeDeleted(kept), isClosed(kept)]).toEqual([false, true]);
+    expect(isClosed({ ...STORE, suspended: true })).toBe(true);
   });
 
   test('what is waited for comes before the name of the step', () => {

@@ -90,6 +90,16 @@ export function isAway({ disconnected, status }: Pick<Store, 'disconnected' | 's
   return disconnected && status !== 'deleted';
 }
 
+/** Whether nothing of it runs, or soon will: not while that waits for somebody who agrees. */
+export function isClosed({ suspended, status }: Pick<Store, 'suspended' | 'status'>): boolean {
+  return suspended && !['ready', 'degraded', 'deleting', 'deleted'].includes(status);
+}
+
+/** Whether its delete waits for somebody who agrees, and would keep its data: the shop is as it was. */
+export function isToBeDeleted({ purgeAt, status }: Pick<Store, 'purgeAt' | 'status'>): boolean {
+  return purgeAt !== null && !['suspended', 'deleting', 'deleted'].includes(status);
+}
+
 /** One line beside the badge: what is going on, or what is wrong. Null when there is nothing to say. */
 export function describeState(store: Store): string | null {
   if (isAway(store))
