@@ -81,6 +81,30 @@ test.each(['/stores/ID/drift', '/changes?tenant=nobody'])(
   },
 );
 
+test('a page stays as it is while what it shows cannot be read, and is loaded when it can', async () => {
+  const page = await open(`/stores/${tulips}/drift`);
+  let loads = 0;
+  page.on('request', (request) => {
+    if (request.url().includes('/__data.json')) loads += 1;
+  });
+  let refused = 0;
+  const path = `/api/stores/${tulips}/drift`;
+  await page.route(
+    ({ pathname }) => pathname === path,
+    (route) => {
+      refused += 1;
+      return route.fulfill({ status: 503, json: { code: 'repository_unavailable' } });
+    },
+    { times: 2 },
+  );
+  await api.call('POST', `/api/stores/${tulips}/retry`);
+  await expect.poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(0);
+  expect(loads).toBe(0);
+  await expect.poll(() => loads, { timeout: 30_000 }).toBeGreaterThan(0);
+  expect(refused).toBe(2);
+  await page.getByText('Its files are as they were written.').waitFor();
+});
+
 test('what is typed into a search stays while the answer to less of it comes', async () => {
   const page = await open('/stores');
   const field = page.getByRole('searchbox');
