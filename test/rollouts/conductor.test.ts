@@ -2,9 +2,11 @@
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Accepted } from '../../control-plane/src/contract.ts';
 import { createAcceptor, type Acceptor } from '../../control-plane/src/db/accept.ts';
 import { takeLease, type Lease } from '../../control-plane/src/db/leases.ts';
 import type { Db } from '../../control-plane/src/db/open.ts';
+import type { Principal } from '../../control-plane/src/db/principals.ts';
 import {
   countRolloutStores,
   findRollout,
@@ -13,7 +15,8 @@ import {
   setRolloutState,
   type NewRollout,
 } from '../../control-plane/src/db/rollouts.ts';
-import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
+import { endUncommitted } from '../../control-plane/src/db/uncommitted.ts';
+import { DEFAULT_RULES, type ReviewMode } from '../../control-plane/src/domain/cluster.ts';
 import { createIds } from '../../control-plane/src/domain/ids.ts';
 import type { Offer } from '../../control-plane/src/domain/request.ts';
 import type { StoreStatus } from '../../control-plane/src/domain/store.ts';
@@ -36,7 +39,10 @@ const OLD = '1.1.0';
 const NEW = '1.2.0';
 const offer: Offer = {
   engines: [
-    { type: 'woocommerce', chart: 'woocommerce', version: NEW, plans: ['small'], options: [] },
+    {
+      ...{ type: 'woocommerce', chart: 'woocommerce', version: NEW },
+      ...{ plans: ['small', 'medium'], options: [] },
+    },
   ],
   clusters: [
     { ...DEFAULT_RULES, name: 'lab', baseDomain: 'localhost', scheme: 'http', port: 8088 },
@@ -47,6 +53,11 @@ const ids = createIds();
 const clock = () => new Date();
 const logger = pino({ level: 'silent' });
 const operator = { id: 'usr_operator', name: 'Olga', kind: 'user', tenantId: 'abc123' } as const;
+const owner: Principal = {
+  ...{ id: 'usr_owner', name: 'Otto', kind: 'user', tenantId: 'abc123', tenant: 'acme' },
+  ...{ role: 'owner', userId: 'usr_owner', sessionId: null, scopes: ['read', 'write'] },
+  confirmedAt: null,
+};
 const signal = new AbortController().signal;
 
 let database: TestDatabase;
@@ -83,6 +94,24 @@ function conduct(
       queued += 1;
     },
   });
+}
+
+function accept(review: ReviewMode): Acceptor {
+  const clusters = offer.clusters.map((cluster) => ({ ...cluster, review }));
+  return createAcceptor({ db, clock, ids, offer: { ...offer, clusters }, deadlineMs: 600_000 });
+}
+
+/** What its owner asks for meanwhile. */
+async function changePlan(storeId: string, acceptor = accept('never')): Promise<Accepted> {
+  const outcome = await acceptor.change({
+    principal: owner,
+    storeId,
+    change: { kind: 'update', plan: 'medium' },
+    key: null,
+    origin: { requestId: 'request', address: '127.0.0.1' },
+  });
+  if (outcome.kind !== 'accepted') throw new Error(JSON.stringify(outcome));
+  return outcome.body;
 }
 
 /** Stores that are ready on the old version. */
@@ -266,13 +295,70 @@ describe('unhealthy stores', () => {
     await conduct().tick(lease, signal);
     const [store = ''] = await listIn(id, 'upgrading');
     await finish([store], 'ready');
-    const set = { status: 'failed', operationId: 'op_of_the_owner' } as const;
-    await db.updateTable('stores').set(set).where('id', '=', store).execute();
+    await changePlan(store);
+    await finish([store], 'failed');
     await conduct().tick(lease, signal);
     expect(await listIn(id, 'unhealthy')).toEqual([]);
     await conduct().tick(lease, signal);
     expect(await findRollout(db, id)).toMatchObject({ state: 'running', wave: 2 });
     expect(await listIn(id, 'upgraded')).toEqual([store]);
+  });
+});
+
+describe('an upgrade in review that another reviewed change takes over', () => {
+  /** The first of two stores, in waves of one: nothing is on the branch, and nothing concluded. */
+  async function takeOver(): Promise<{ id: string; store: string; change: string }> {
+    await makeStores(2);
+    await db.updateTable('stores').set({ commitSha: 'c0ffee', commitPosition: 1 }).execute();
+    await db.updateTable('operations').set({ committedAt: new Date() }).execute();
+    const id = await begin({ waveSize: 1 });
+    const reviewed = accept('always');
+    await conduct({ change: (request) => reviewed.change(request) }).tick(lease, signal);
+    const [store = ''] = await listIn(id, 'upgrading');
+    const { operation, store: row } = await changePlan(store, reviewed);
+    expect(row).toMatchObject({ status: 'ready', chartVersion: NEW });
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'upgrading')).toEqual([store]);
+    expect(await findRollout(db, id)).toMatchObject({ state: 'running', wave: 1 });
+    return { id, store, change: operation.id };
+  }
+
+  test('goes on until that is on the branch, and ends as its store is then', async () => {
+    const { id, store, change } = await takeOver();
+    await db
+      .updateTable('operations')
+      .set({ state: 'waiting', committedAt: new Date() })
+      .where('id', '=', change)
+      .execute();
+    await db
+      .updateTable('stores')
+      .set({ status: 'provisioning' })
+      .where('id', '=', store)
+      .execute();
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'upgrading')).toEqual([store]);
+    await finish([store], 'ready');
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'upgraded')).toEqual([store]);
+    expect(await findRollout(db, id)).toMatchObject({ wave: 2 });
+  });
+
+  test('is left out when that is rejected', async () => {
+    const { id, store, change } = await takeOver();
+    await db.transaction().execute((tx) =>
+      endUncommitted(tx, {
+        operationId: change,
+        state: 'rejected',
+        problem: { code: 'review_rejected', message: 'No.', hint: null },
+        domainOf: () => null,
+        deadlineMs: 1000,
+        at: new Date(),
+      }),
+    );
+    await conduct().tick(lease, signal);
+    expect(await listRolloutStores(db, id, { after: 0, limit: 1 })).toMatchObject([
+      { storeId: store, state: 'left-out', reason: 'Another change took it over.' },
+    ]);
   });
 });
 

@@ -231,9 +231,10 @@ export async function listUpgrading(
     }
   >`
     select r.store_id, s.cluster, s.status, s.chart_version, o.state as operation_state,
-      s.operation_id = r.operation_id as is_current
+      s.operation_id = r.operation_id as is_current, c.state as current_state
     from rollout_stores r
     join stores s on s.id = r.store_id
+    join operations c on c.id = s.operation_id
     left join operations o on o.id = r.operation_id
     where r.rollout_id = ${rolloutId} and r.state = 'upgrading'
     order by r.ordinal

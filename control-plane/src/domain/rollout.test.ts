@@ -30,6 +30,7 @@ describe('an upgrade that is under way', () => {
         chartVersion: '1.2.0',
         operationState: 'waiting',
         isCurrent: true,
+        currentState: 'waiting',
         ...changes,
       },
       '1.2.0',
@@ -66,6 +67,19 @@ describe('an upgrade that is under way', () => {
     const back = { isCurrent: false, chartVersion: '1.1.0', status: 'ready' } as const;
     expect(judge({ ...back, operationState: 'superseded' })?.state).toBe('left-out');
   });
+
+  test.each(['queued', 'held', 'review'] as const)(
+    'goes on while what took it over is %s: the row is ahead of the branch',
+    (currentState) => {
+      const taken = { isCurrent: false, operationState: 'superseded', currentState } as const;
+      expect(judge({ ...taken, status: 'ready' })).toBeNull();
+      // A rollback of an upgrade that is stuck.
+      expect(judge({ ...taken, chartVersion: '1.1.0' })).toBeNull();
+      // What the upgrade came to before stays so.
+      expect(judge({ ...taken, operationState: 'done' })?.state).toBe('upgraded');
+      expect(judge({ ...taken, operationState: 'rejected' })?.state).toBe('left-out');
+    },
+  );
 });
 
 test('an unhealthy store is so until it is well, or gone', () => {

@@ -9,7 +9,7 @@
  * Of stores on a cluster that is not heard nothing is known: they are in no wave, and nothing is
  * concluded from how they are said to be, until it is.
  */
-import type { OperationState, StoreStatus } from './store.ts';
+import { isUncommitted, type OperationState, type StoreStatus } from './store.ts';
 import { isNewer } from './versions.ts';
 
 /** stopped: too many stores are unhealthy, or the version is not on offer; an operator decides. */
@@ -60,8 +60,14 @@ export function explainLeftOut(store: RolloutStore, toVersion: string): string |
   }
 }
 
+/** A store that had its turn. */
+export type AskedStore = RolloutStore & {
+  /** Of its current operation: until that is on the branch, `chartVersion` is what was asked for. */
+  readonly currentState: OperationState;
+};
+
 /** A store whose upgrade is under way. */
-export type UpgradingStore = RolloutStore & {
+export type UpgradingStore = AskedStore & {
   /** Of the upgrade. */
   readonly operationState: OperationState;
   /** Nothing has taken the store over since. */
@@ -84,6 +90,9 @@ export function judgeUpgrade(store: UpgradingStore, toVersion: string): Settled 
   } else if (store.operationState === 'done') {
     // It was live; what came after it is not its doing.
     return { state: 'upgraded', reason: null };
+  } else if (isUncommitted(store.currentState)) {
+    // What took it over may be rejected: the store is still as the branch has it.
+    return null;
   } else if (isNewer(toVersion, store.chartVersion)) return leftOut('Another change took it over.');
   // What took it over has the version too: how the store is, is how its upgrade went.
   switch (store.status) {
