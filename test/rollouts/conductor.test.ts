@@ -21,8 +21,9 @@ import { createIds } from '../../control-plane/src/domain/ids.ts';
 import type { Offer } from '../../control-plane/src/domain/request.ts';
 import type { StoreStatus } from '../../control-plane/src/domain/store.ts';
 import { createConductor } from '../../control-plane/src/reconcile/rollouts.ts';
+import { exampleStore } from '../support/example-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { insertStore, insertTenant } from '../support/stores.ts';
+import { insertStore, insertTenant, queueOperation } from '../support/stores.ts';
 
 /** What a test leaves, in the order in which it can go. */
 const EMPTIED = [
@@ -287,6 +288,28 @@ describe('unhealthy stores', () => {
     await tick(lease, signal);
     expect(await findRollout(db, id)).toMatchObject({ state: 'running', wave: 3 });
     expect(await listIn(id, 'unhealthy')).toEqual([]);
+  });
+
+  test('one that is rolled back is so until that is on the branch, and was not upgraded', async () => {
+    await makeStores(2);
+    const id = await begin({ waveSize: 1, allowedUnhealthy: 1 });
+    await conduct().tick(lease, signal);
+    const [store = ''] = await listIn(id, 'upgrading');
+    await finish([store], 'failed');
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'unhealthy')).toEqual([store]);
+    // In review, while the store is well again by itself.
+    const before = exampleStore({ id: store, chartVersion: OLD });
+    const rollback = await queueOperation(db, before, 'rollback', 'rollback');
+    const set = { chartVersion: OLD, status: 'ready' } as const;
+    await db.updateTable('stores').set(set).where('id', '=', store).execute();
+    await conduct().tick(lease, signal);
+    expect(await listIn(id, 'unhealthy')).toEqual([store]);
+    await db.updateTable('operations').set({ state: 'done' }).where('id', '=', rollback).execute();
+    await conduct().tick(lease, signal);
+    expect(await listRolloutStores(db, id, { after: 0, limit: 1 })).toMatchObject([
+      { storeId: store, state: 'left-out', reason: 'It was rolled back.' },
+    ]);
   });
 
   test('a store that a later change of its owner’s broke is not counted', async () => {

@@ -9,6 +9,7 @@ import type { Principal } from './principals.ts';
 import type { RolloutStoreTable, RolloutTable } from './schema.ts';
 import type { OperationState, StoreStatus } from '../domain/store.ts';
 import type {
+  AskedStore,
   RolloutSelection,
   RolloutState,
   RolloutStore,
@@ -323,11 +324,15 @@ export async function listTurned(
 }
 
 /** Stores whose upgrade left them unhealthy, as they are now. */
-export async function listUnhealthy(tx: Tx, rolloutId: string): Promise<readonly StandingStore[]> {
+export async function listUnhealthy(
+  tx: Tx,
+  rolloutId: string,
+): Promise<readonly (StandingStore & AskedStore)[]> {
   return tx
     .selectFrom('rolloutStores as r')
     .innerJoin('stores as s', 's.id', 'r.storeId')
-    .select(['r.storeId', 's.cluster', 's.status'])
+    .innerJoin('operations as o', 'o.id', 's.operationId')
+    .select(['r.storeId', 's.cluster', 's.status', 's.chartVersion', 'o.state as currentState'])
     .where('r.rolloutId', '=', rolloutId)
     .where('r.state', '=', 'unhealthy')
     .execute();

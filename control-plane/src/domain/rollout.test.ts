@@ -5,6 +5,7 @@ import {
   judgeUnhealthy,
   judgeUpgrade,
   planRollout,
+  type AskedStore,
   type RolloutFacts,
   type UpgradingStore,
 } from './rollout.ts';
@@ -82,11 +83,36 @@ describe('an upgrade that is under way', () => {
   );
 });
 
-test('an unhealthy store is so until it is well, or gone', () => {
-  expect(judgeUnhealthy('ready')).toEqual({ state: 'upgraded', reason: null });
-  expect(judgeUnhealthy('deleting')?.state).toBe('left-out');
-  for (const status of ['failed', 'degraded', 'provisioning'] as const)
-    expect(judgeUnhealthy(status)).toBeNull();
+describe('an unhealthy store', () => {
+  const judge = (changes: Partial<AskedStore>) =>
+    judgeUnhealthy(
+      { status: 'ready', chartVersion: '1.2.0', currentState: 'done', ...changes },
+      '1.2.0',
+    );
+
+  test('is so until it is well, or gone', () => {
+    expect(judge({})).toEqual({ state: 'upgraded', reason: null });
+    expect(judge({ chartVersion: '1.3.0' })?.state).toBe('upgraded');
+    expect(judge({ status: 'deleting' })?.state).toBe('left-out');
+    for (const status of ['failed', 'degraded', 'provisioning'] as const)
+      expect(judge({ status })).toBeNull();
+  });
+
+  test('that is well on an older version was rolled back, not upgraded', () => {
+    const back = { chartVersion: '1.1.0' } as const;
+    expect(judge(back)).toEqual({ state: 'left-out', reason: 'It was rolled back.' });
+    for (const status of ['failed', 'degraded', 'provisioning'] as const)
+      expect(judge({ ...back, status })).toBeNull();
+  });
+
+  test.each(['queued', 'held', 'review'] as const)(
+    'stays so while a change of it is %s: the row is ahead of the branch',
+    (currentState) => {
+      expect(judge({ currentState, chartVersion: '1.1.0' })).toBeNull();
+      expect(judge({ currentState })).toBeNull();
+      expect(judge({ currentState, status: 'deleting' })?.state).toBe('left-out');
+    },
+  );
 });
 
 describe('what a rollout does next', () => {

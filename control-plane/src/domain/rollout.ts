@@ -114,10 +114,15 @@ export function judgeUpgrade(store: UpgradingStore, toVersion: string): Settled 
 }
 
 /** What has become of a store that was unhealthy; null: it still is. */
-export function judgeUnhealthy(status: StoreStatus): Settled | null {
+export function judgeUnhealthy(store: AskedStore, toVersion: string): Settled | null {
+  const { status, chartVersion, currentState } = store;
   switch (status) {
     case 'ready':
-      return { state: 'upgraded', reason: null };
+      // The row has a rollback, or the upgrade once more, as soon as that is asked for.
+      if (isUncommitted(currentState)) return null;
+      return isNewer(toVersion, chartVersion)
+        ? { state: 'left-out', reason: 'It was rolled back.' }
+        : { state: 'upgraded', reason: null };
     case 'suspended':
     case 'deleting':
     case 'deleted':

@@ -111,7 +111,7 @@ async function advance(tx: Tx, options: ConductorOptions, id: string): Promise<W
     return end === null ? [] : [{ storeId: store.storeId, ...end }];
   });
   await settleStores(tx, id, settled, now);
-  const unhealthy = await refreshHealth(tx, id, { silent, isConnected, now });
+  const unhealthy = await refreshHealth(tx, rollout, { silent, isConnected, now });
   if (rollout.state !== 'running') {
     await putBackUnasked(tx, rollout);
     return null;
@@ -156,7 +156,7 @@ function leaveBehind({ storeId, cluster }: { readonly storeId: string; readonly 
 /** Notes which upgraded stores turned unhealthy, and which are well again; how many are unhealthy. */
 async function refreshHealth(
   tx: Tx,
-  id: string,
+  { id, toVersion }: RolloutRow,
   known: {
     readonly silent: readonly string[];
     readonly isConnected: (cluster: string) => boolean;
@@ -167,7 +167,7 @@ async function refreshHealth(
   const before = await listUnhealthy(tx, id);
   const over = before.flatMap((store) => {
     if (!isConnected(store.cluster)) return [leaveBehind(store)];
-    const end = judgeUnhealthy(store.status);
+    const end = judgeUnhealthy(store, toVersion);
     return end === null ? [] : [{ storeId: store.storeId, ...end }];
   });
   const turned = (await listTurned(tx, id, silent))
