@@ -385,13 +385,69 @@ describe('an upgrade in review that another reviewed change takes over', () => {
   });
 });
 
-test('another version on offer stops it', async () => {
-  await makeStores(1);
-  const id = await begin();
+describe('another version on offer', () => {
   const engines = offer.engines.map((engine) => ({ ...engine, version: '1.3.0' }));
-  await conduct({ engines }).tick(lease, signal);
-  expect(await findRollout(db, id)).toMatchObject({ state: 'stopped' });
-  expect(await listUpgrades()).toEqual([]);
+  const stopped = {
+    state: 'stopped',
+    reason: 'The version on offer is 1.3.0 now, not 1.2.0: begin a rollout of that.',
+  };
+
+  /** A conductor that was stopped before it asked for this store of its wave, and the next release's. */
+  async function takeOver(id: string, before: number) {
+    const older = accept('never');
+    let calls = 0;
+    const dying: Acceptor['change'] = async (request) => {
+      calls += 1;
+      if (calls === before) throw new Error('killed');
+      return older.change(request);
+    };
+    await expect(conduct({ change: dying }).tick(lease, signal)).rejects.toThrow('killed');
+    expect(await listIn(id, 'upgrading')).toHaveLength(3);
+    const newer = createAcceptor({
+      ...{ db, clock, ids, deadlineMs: 600_000 },
+      offer: { ...offer, engines },
+    });
+    return conduct({ engines, change: (request) => newer.change(request) });
+  }
+
+  test('stops it', async () => {
+    await makeStores(1);
+    const id = await begin();
+    await conduct({ engines }).tick(lease, signal);
+    expect(await findRollout(db, id)).toMatchObject(stopped);
+    expect(await listUpgrades()).toEqual([]);
+  });
+
+  test('stops it in the middle of a wave, once what was asked for is through', async () => {
+    await makeStores(3);
+    const id = await begin({ waveSize: 3 });
+    const { tick } = await takeOver(id, 2);
+    const upgrades = await listUpgrades();
+    expect(upgrades).toHaveLength(1);
+    for (let look = 0; look < 2; look += 1) {
+      await tick(lease, signal);
+      expect(await listUpgrades()).toEqual(upgrades);
+      expect(await findRollout(db, id)).toMatchObject({ state: 'running', reason: null });
+    }
+    const counts = async () => (await countRolloutStores(db, [id])).get(id);
+    expect(await counts()).toMatchObject({ pending: 2, upgrading: 1 });
+    await finish(await listIn(id, 'upgrading'), 'ready');
+    await tick(lease, signal);
+    expect(await findRollout(db, id)).toMatchObject(stopped);
+    expect(await counts()).toMatchObject({ pending: 2, upgraded: 1 });
+    expect(await listUpgrades()).toEqual(upgrades);
+  });
+
+  test('stops it when nothing of a wave was asked for yet', async () => {
+    await makeStores(3);
+    const id = await begin({ waveSize: 3 });
+    const { tick } = await takeOver(id, 1);
+    await tick(lease, signal);
+    await tick(lease, signal);
+    expect(await findRollout(db, id)).toMatchObject(stopped);
+    expect((await countRolloutStores(db, [id])).get(id)).toMatchObject({ pending: 3 });
+    expect(await listUpgrades()).toEqual([]);
+  });
 });
 
 test('killed after an acceptance, the next conductor notes the same operation', async () => {

@@ -129,8 +129,11 @@ async function advance(tx: Tx, options: ConductorOptions, id: string): Promise<W
   if (reason !== rollout.reason) await setRolloutState(tx, id, 'running', reason, now);
   switch (step.kind) {
     case 'wait':
-      // Left of a wave that an earlier conductor began.
-      return unasked.length === 0 ? null : { rollout, stores: unasked };
+      if (unasked.length === 0) return null;
+      // Left of a wave that an earlier conductor began, which may have offered another version.
+      if (engine?.version === toVersion) return { rollout, stores: unasked };
+      await putBackUnasked(tx, rollout);
+      return null;
     case 'done':
       await end(tx, rollout, 'done', null, now);
       return null;
