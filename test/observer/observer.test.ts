@@ -509,6 +509,24 @@ test('an emptied cluster degrades stores and deletes nothing (reliability 9)', a
   expect(await operation(spec)).toEqual(before);
 });
 
+test('a cluster in another’s place degrades stores, deletes nothing, and is seen to set them up', async () => {
+  const { spec } = await insertStore(database.db);
+  const sha = await commit(spec, 'create');
+  putGeneration(spec, 1);
+  server.putSilently(APPLICATIONS, application(spec, sha));
+  await start();
+  await becomes(spec, { status: 'ready' });
+  const before = await operation(spec);
+  server.replace();
+  server.cut(APPLICATIONS);
+  server.cut(PROJECTS);
+  await becomes(spec, { status: 'degraded', errorCode: 'application_missing' });
+  expect(await operation(spec)).toEqual(before);
+  putGeneration(spec, 1);
+  server.put(APPLICATIONS, application(spec, sha));
+  await becomes(spec, { status: 'ready', errorCode: null });
+});
+
 describe('what somebody else moves on while it is judged', () => {
   /** Holds the store while the observer, and whoever is to be quicker, come to wait for it. */
   async function holdDuring(

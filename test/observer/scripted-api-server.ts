@@ -29,8 +29,12 @@ export type ScriptedApiServer = {
   send(path: string, line: string): void;
   /** Sends part of a line. */
   sendPiece(path: string, piece: string): void;
-  /** Ends every open watch of a collection. */
+  /** Breaks every open watch of a collection. */
   cut(path: string): void;
+  /** Ends every open watch of a collection in good order, as its time does. */
+  finish(path: string): void;
+  /** Becomes another server: empty, its versions lower, and what is open hears nothing of it. */
+  replace(): void;
   watchers(path: string): number;
   /** Tried before the server's own answer, the newest first. */
   faults: Fault[];
@@ -158,6 +162,15 @@ export async function startScriptedApiServer(): Promise<ScriptedApiServer> {
     },
     cut(path) {
       for (const response of watches.get(path) ?? []) response.destroy();
+    },
+    finish(path) {
+      for (const response of watches.get(path) ?? []) response.end();
+      watches.get(path)?.clear();
+    },
+    replace() {
+      version = 10;
+      history.clear();
+      for (const objects of tables.values()) objects.clear();
     },
     watchers: (path) => watches.get(path)?.size ?? 0,
     faults,

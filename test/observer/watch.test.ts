@@ -206,9 +206,9 @@ describe('WATCH (reliability 11)', () => {
     told.length = 0;
   });
 
-  test('cut again and again goes on where it was', async () => {
+  test('that ends in good order goes on where it was', async () => {
     for (let round = 1; round <= 3; round += 1) {
-      server.cut(PATH);
+      server.finish(PATH);
       server.put(PATH, thing('a', round * 100));
       await becomes({ a: round * 100, b: 2, c: 3 });
     }
@@ -227,7 +227,7 @@ describe('WATCH (reliability 11)', () => {
       JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '6000' } } }),
     );
     await becomes({ a: 11, b: 2, c: 3 });
-    server.cut(PATH);
+    server.finish(PATH);
     await vi.waitFor(
       () =>
         expect(server.requests.some((request) => request.includes('resourceVersion=6000'))).toBe(
@@ -237,13 +237,33 @@ describe('WATCH (reliability 11)', () => {
     );
   });
 
+  test('asked for patience goes on where it was', async () => {
+    server.faults.push(failTimes(2, isWatch, (response) => answer(response, 429, {})));
+    server.finish(PATH);
+    server.put(PATH, thing('a', 100));
+    await becomes({ a: 100, b: 2, c: 3 });
+    expect(lists()).toBe(1);
+  });
+
+  test('cut again and again lists again, and tells only what changed', async () => {
+    for (let round = 1; round <= 3; round += 1) {
+      server.cut(PATH);
+      await vi.waitFor(() => expect(lists()).toBe(1 + round), 5000);
+      await isFollowing();
+    }
+    expect(told).toEqual([]);
+    server.put(PATH, thing('a', 100));
+    await becomes({ a: 100, b: 2, c: 3 });
+    expect(told).toEqual([['a']]);
+  });
+
   test('answered with 410 lists again, and sees what it missed', async () => {
     server.removeSilently(PATH, 'a');
     server.putSilently(PATH, thing('b', 22));
     server.faults.push(
       failTimes(1, isWatch, (response) => answer(response, 410, { kind: 'Status', code: 410 })),
     );
-    server.cut(PATH);
+    server.finish(PATH);
     await becomes({ b: 22, c: 3 });
     expect(lists()).toBe(2);
   });
@@ -259,7 +279,8 @@ describe('WATCH (reliability 11)', () => {
       5000,
     );
     expect(held()).toEqual({ a: 1, b: 2, c: 3 });
-    expect(things.trouble).toContain('500');
+    // Between two of them a LIST is answered.
+    await vi.waitFor(() => expect(things.trouble).toContain('500'), 5000);
     server.faults.length = 0;
     await isFollowing();
     server.put(PATH, thing('d', 4));
@@ -319,25 +340,89 @@ describe('WATCH (reliability 11)', () => {
   });
 });
 
-test('silence on the line is noticed', async () => {
-  await things.stop();
-  things = createWatch({ silenceMs: 50 });
-  // Each WATCH is told where it is as it begins, and nothing more.
-  server.faults.push((request) => {
-    const version = { metadata: { resourceVersion: '5000' } };
-    if (isWatch(request))
-      setImmediate(() => server.send(PATH, JSON.stringify({ type: 'BOOKMARK', object: version })));
-    return false;
+describe('another server in its place, to which the old versions say nothing', () => {
+  const replace = (): void => {
+    server.replace();
+    for (const [name, size] of [
+      ['b', 20],
+      ['d', 40],
+    ] as const)
+      server.putSilently(PATH, thing(name, size));
+  };
+
+  const tooLarge = { kind: 'Status', reason: 'Timeout', message: 'Too large resource version' };
+  test.each<[string, () => void]>([
+    ['a stream that breaks', () => server.cut(PATH)],
+    [
+      'an ERROR event',
+      () => {
+        const object = { ...tooLarge, code: 504 };
+        server.send(PATH, JSON.stringify({ type: 'ERROR', object }));
+      },
+    ],
+    ...([504, 500, 503, 401, 403, 404] as const).map((status): [string, () => void] => [
+      `a ${status}`,
+      () => {
+        server.faults.push(failTimes(1, isWatch, (response) => answer(response, status, tooLarge)));
+        server.finish(PATH);
+      },
+    ]),
+    [
+      'a connection that is refused',
+      () => {
+        // Twice: a question whose idle connection was closed is put once more at once.
+        server.faults.push(failTimes(2, isWatch, (response) => void response.destroy()));
+        server.finish(PATH);
+      },
+    ],
+  ])('is listed after %s', async (_, notice) => {
+    start();
+    await isFollowing();
+    replace();
+    notice();
+    await becomes({ b: 20, d: 40 });
+    expect(lists()).toBe(2);
+    await isFollowing();
+    server.put(PATH, thing('b', 21));
+    server.remove(PATH, 'd');
+    await becomes({ b: 21 });
+    expect(lists()).toBe(2);
   });
-  start();
-  await vi.waitFor(
-    () =>
-      expect(
-        server.requests.filter((request) => request.includes('resourceVersion=5000')).length,
-      ).toBeGreaterThan(0),
-    5000,
-  );
-  expect(lists()).toBe(1);
+
+  test('is listed after silence on the line', async () => {
+    things = createWatch({ silenceMs: 50 });
+    start();
+    await isFollowing();
+    replace();
+    await becomes({ b: 20, d: 40 });
+    expect(things.trouble).toBeNull();
+  });
+
+  test('is listed though an object has the uid and version that another content had', async () => {
+    server.replace();
+    server.putSilently(PATH, thing('a', 1));
+    start();
+    await isFollowing();
+    server.replace();
+    server.putSilently(PATH, thing('a', 100));
+    server.cut(PATH);
+    await becomes({ a: 100 });
+  });
+
+  test('is followed, too, in what its LIST could not tell', async () => {
+    start();
+    await isFollowing();
+    server.replace();
+    server.putSilently(PATH, thing('a', 'garbage'));
+    server.putSilently(PATH, { metadata: { name: '' } });
+    server.cut(PATH);
+    await vi.waitFor(() => expect(lists()).toBe(2), 5000);
+    await isFollowing();
+    expect(held()).toEqual({ a: 1, b: 2, c: 3 });
+    server.put(PATH, thing('a', 10));
+    server.put(PATH, thing('b', 20));
+    await becomes({ a: 10, b: 20, c: 3 });
+  });
 });
 
 /** How many runs of mishaps, each from a seed of its own. */

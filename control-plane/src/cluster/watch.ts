@@ -5,8 +5,13 @@
  *   or garbled counts for nothing, whatever arrived of it.
  * - Duplicates and late-comers change nothing: an event counts only when its resourceVersion is
  *   newer than what is held of that object, and than where the LIST or WATCH began.
+ * - A WATCH goes on where the last one was only if that one ended in good order, or if the server
+ *   asks for patience. After anything else (a stream that broke or fell silent, a refusal)
+ *   another server may answer, or the same one put back from a copy: asked to go on at a version
+ *   that it has not come to yet, it says yes, and then nothing. So a LIST comes first; where a proxy
+ *   cuts streams often that costs pages, but writes no row.
  * - An object that cannot be read is reported and skipped; what was read of it before stays.
- * - Kept per object: its extract, a fingerprint of the extract, uid and resourceVersion. A relist in
+ * - Kept per object: its extract, a fingerprint of the extract and its resourceVersion. A relist in
  *   which nothing changed reports no change.
  */
 import { hash } from 'node:crypto';
@@ -29,7 +34,7 @@ export type WatchOptions<T> = {
   readonly windowSeconds?: number;
   /**
    * Silence after which the connection counts as dead; default 90 s. Bookmarks come each minute, if
-   * the server knows of anything new; where it does not, the WATCH is opened anew, and so heard.
+   * the server knows of anything new; where it does not, it is asked for a LIST, and so heard.
    */
   readonly silenceMs?: number;
   /** First pause after a failure; it doubles up to 30 s. Default 500 ms. */
@@ -43,7 +48,6 @@ export type Extract<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
 
 type Held<T> = {
-  readonly uid: string;
   readonly version: string;
   readonly print: string;
   readonly value: T;
@@ -62,7 +66,6 @@ const page = z.object({
 const identity = z.object({
   metadata: z.object({
     name: z.string().min(1),
-    uid: z.string().default(''),
     resourceVersion: z.string().min(1),
   }),
 });
@@ -102,14 +105,14 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
 
   /** Reads one object; null when it is to be skipped. */
-  const take = (object: unknown, name: string, uid: string, version: string): Held<T> | null => {
+  const take = (object: unknown, name: string, version: string): Held<T> | null => {
     const extracted = extract(object);
     if (!extracted.ok) {
       report({ kind: 'malformed', name, reason: extracted.message });
       return null;
     }
     const print = hash('sha1', JSON.stringify(extracted.value), 'base64');
-    return { uid, version, print, value: extracted.value };
+    return { version, print, value: extracted.value };
   };
 
   /** One LIST, all pages. Nothing is changed before the last page is here. */
@@ -138,19 +141,18 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
           report({ kind: 'malformed', name: null, reason: 'an object without a name or version' });
           continue;
         }
-        const { name, uid, resourceVersion } = known.data.metadata;
+        const { name, resourceVersion } = known.data.metadata;
         const before = held.get(name);
-        const now =
-          before?.uid === uid && before.version === resourceVersion
-            ? before
-            : take(object, name, uid, resourceVersion);
+        // Read even at a version that is known: a server put back counts to it a second time.
+        const now = take(object, name, resourceVersion);
         // Unreadable now: what was read before stays.
         if (now !== null) next.set(name, now);
-        else if (before !== undefined) next.set(name, before);
+        else if (before !== undefined) next.set(name, { ...before, version: resourceVersion });
       }
     } while (token !== '');
 
-    if (nameless) for (const [name, entry] of held) if (!next.has(name)) next.set(name, entry);
+    if (nameless)
+      for (const [name, entry] of held) if (!next.has(name)) next.set(name, { ...entry, version });
     const changed: string[] = [];
     for (const [name, entry] of next) if (held.get(name)?.print !== entry.print) changed.push(name);
     for (const name of held.keys()) if (!next.has(name)) changed.push(name);
@@ -170,7 +172,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       report({ kind: 'malformed', name: null, reason: 'an object without a name or version' });
       return null;
     }
-    const { name, uid, resourceVersion } = known.data.metadata;
+    const { name, resourceVersion } = known.data.metadata;
     const before = held.get(name);
     const newest = before?.version ?? ended.get(name) ?? startVersion;
     if (!isNewer(resourceVersion, newest) || !isNewer(resourceVersion, startVersion)) return null;
@@ -179,7 +181,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       ended.set(name, resourceVersion);
       return before === undefined ? null : name;
     }
-    const now = take(object, name, uid, resourceVersion);
+    const now = take(object, name, resourceVersion);
     if (now === null) return null;
     ended.delete(name);
     held.set(name, now);
@@ -267,11 +269,12 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
         rest = rest.slice(start);
         if (rest.length > LONGEST_LINE) throw new Error('an event is too long');
       }
+      if (!answer.body.complete) return expire('the stream was cut short', heard);
       return { version, heard };
     } catch (error) {
-      // A connection cut in the middle, or fallen silent, goes on where it was.
-      if (open && !(error instanceof AnswerError)) return { version, heard };
-      throw error;
+      if (!open || stop.aborted || error instanceof AnswerError) throw error;
+      const reason = silence.signal.aborted ? 'fell silent' : `broke: ${describeError(error)}`;
+      return expire(`the stream ${reason}`, heard);
     } finally {
       clearTimeout(timer);
     }
@@ -287,19 +290,21 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     let failures = 0;
     const isStopped = (): boolean => stop.aborted;
     while (!isStopped()) {
-      const began = performance.now();
       let wait = 0;
       let reason = 'the connection ended';
       try {
         version ??= await list(stop);
+        const began = performance.now();
         const end: { version: string | null; heard: boolean } = await follow(version, stop);
         version = end.version;
         if (performance.now() - began >= HEALTHY_MS) failures = 0;
-        else failures = end.heard ? 1 : failures + 1;
+        // Where each soon needs a LIST, LISTs come ever more rarely.
+        else failures = end.heard && version !== null ? 1 : failures + 1;
       } catch (error) {
         if (isStopped()) break;
         failures += 1;
         reason = describeError(error);
+        if (!(error instanceof AnswerError && error.status === 429)) version = null;
         if (error instanceof AnswerError) {
           wait = error.retryAfterMs;
           if (error.status === 401 || error.status === 403)
