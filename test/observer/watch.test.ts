@@ -1,6 +1,14 @@
 /** The watch against an API server that misbehaves: at the end, what is held equals a LIST. */
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { connect, type ClusterConnection } from '../../control-plane/src/cluster/connection.ts';
+import {
+  connect,
+  connectLater,
+  type ClusterConnection,
+} from '../../control-plane/src/cluster/connection.ts';
 import { createObjectWatch } from '../../control-plane/src/cluster/watch.ts';
 import type { ObjectWatch, WatchReport } from '../../control-plane/src/cluster/types.ts';
 import { announceSeed, chooseRounds } from '../faults/tally.ts';
@@ -422,6 +430,56 @@ describe('another server in its place, to which the old versions say nothing', (
     server.put(PATH, thing('a', 10));
     server.put(PATH, thing('b', 20));
     await becomes({ a: 10, b: 20, c: 3 });
+  });
+
+  describe('by another kubeconfig', () => {
+    let next: ScriptedApiServer;
+    let folder: string;
+    const write = ({ config }: ScriptedApiServer): Promise<void> =>
+      writeFile(join(folder, 'kubeconfig'), config.exportConfig());
+
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'shopyard-watch-'));
+      await write(server);
+      next = await startScriptedApiServer();
+      next.replace();
+      for (const [name, size] of [
+        ['b', 20],
+        ['c', 30],
+        ['d', 40],
+      ] as const)
+        next.putSilently(PATH, thing(name, size));
+      connection.close();
+      connection = connectLater(join(folder, 'kubeconfig'));
+      things = createWatch({ pageSize: 2 });
+    });
+    afterEach(async () => {
+      await things.stop();
+      await next.close();
+      await rm(folder, { recursive: true });
+    });
+
+    test('is listed while the old one still answers', async () => {
+      start();
+      await isFollowing();
+      await write(next);
+      server.finish(PATH);
+      await becomes({ b: 20, c: 30, d: 40 });
+      await vi.waitFor(() => expect(next.watchers(PATH)).toBe(1), 5000);
+      next.put(PATH, thing('b', 21));
+      await becomes({ b: 21, c: 30, d: 40 });
+      expect(lists()).toBe(2);
+    });
+
+    test('is listed from its beginning, whatever page the old one had come to', async () => {
+      server.faults.push((request) => {
+        if (isList(request)) writeFileSync(join(folder, 'kubeconfig'), next.config.exportConfig());
+        return false;
+      });
+      start();
+      await becomes({ b: 20, c: 30, d: 40 });
+      expect(told).toEqual([['b', 'c', 'd']]);
+    });
   });
 });
 

@@ -13,6 +13,8 @@ export type ClusterAnswer = {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: http.IncomingMessage;
+  /** How many kubeconfigs came before the one it was asked by: each may lead to another server. */
+  readonly exchanges: number;
 };
 
 export type ClusterConnection = {
@@ -56,25 +58,30 @@ export function connectCluster(kubeconfig: string | null): ClusterConnection {
  * @param kubeconfig null: the pod's own ServiceAccount
  */
 export function connectLater(kubeconfig: string | null): ClusterConnection {
-  let known: { readonly print: string; readonly connection: ClusterConnection } | null = null;
+  type Known = {
+    readonly print: string;
+    readonly connection: ClusterConnection;
+    readonly exchanges: number;
+  };
+  let known: Known | null = null;
   let isClosed = false;
-  const open = async (): Promise<ClusterConnection> => {
+  const open = async (): Promise<Known> => {
     const print = kubeconfig === null ? '' : await describeFile(kubeconfig);
-    if (known?.print === print) return known.connection;
+    if (known?.print === print) return known;
     const connection = connectCluster(kubeconfig);
     known?.connection.close();
-    known = { print, connection };
-    return connection;
+    known = { print, connection, exchanges: known === null ? 0 : known.exchanges + 1 };
+    return known;
   };
   return {
     async get(path, signal) {
-      const connection = await open();
+      const { connection, exchanges } = await open();
       signal.throwIfAborted();
       if (isClosed) throw new Error('the connection is closed');
-      return connection.get(path, signal);
+      return { ...(await connection.get(path, signal)), exchanges };
     },
     async credentialEnd() {
-      return (await open()).credentialEnd();
+      return (await open()).connection.credentialEnd();
     },
     close() {
       isClosed = true;
@@ -161,7 +168,7 @@ export function connect(config: KubeConfig, path?: string): ClusterConnection {
           },
           (body) => {
             isAnswered = true;
-            resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
+            resolve({ status: body.statusCode ?? 0, headers: body.headers, body, exchanges: 0 });
           },
         );
         request.on('error', (error: NodeJS.ErrnoException) => {

@@ -6,10 +6,10 @@
  * - Duplicates and late-comers change nothing: an event counts only when its resourceVersion is
  *   newer than what is held of that object, and than where the LIST or WATCH began.
  * - A WATCH goes on where the last one was only if that one ended in good order, or if the server
- *   asks for patience. After anything else (a stream that broke or fell silent, a refusal)
- *   another server may answer, or the same one put back from a copy: asked to go on at a version
- *   that it has not come to yet, it says yes, and then nothing. So a LIST comes first; where a proxy
- *   cuts streams often that costs pages, but writes no row.
+ *   asks for patience. After anything else (a stream that broke or fell silent, a refusal, another
+ *   kubeconfig) another server may answer, or the same one put back from a copy: asked to go on at a
+ *   version that it has not come to yet, it says yes, and then nothing. So a LIST comes first; where
+ *   a proxy cuts streams often that costs pages, but writes no row.
  * - An object that cannot be read is reported and skipped; what was read of it before stays.
  * - Kept per object: its extract, a fingerprint of the extract and its resourceVersion. A relist in
  *   which nothing changed reports no change.
@@ -94,6 +94,8 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
   const ended = new Map<string, string>();
   /** Where the last LIST ended, or this WATCH began: what is told is newer. */
   let startVersion = '0';
+  /** By which kubeconfig the last LIST came. */
+  let listedBy = 0;
   let complete = false;
   let heardAt: Date | null = null;
   let trouble: string | null = null;
@@ -120,6 +122,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     const next = new Map<string, Held<T>>();
     let nameless = false;
     let version: string | null = null;
+    let exchanges: number | null = null;
     let token: string | null = null;
     do {
       const query = new URLSearchParams({ limit: String(pageSize) });
@@ -131,6 +134,8 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
       const parsed = page.safeParse(JSON.parse(text));
       if (!parsed.success) throw new Error('the LIST is not a list');
       hear();
+      exchanges ??= answer.exchanges;
+      if (answer.exchanges !== exchanges) throw new Error('the kubeconfig was replaced in a LIST');
       version ??= parsed.data.metadata.resourceVersion;
       token = parsed.data.metadata.continue ?? '';
       for (const object of parsed.data.items) {
@@ -159,6 +164,7 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     held = next;
     ended.clear();
     startVersion = version;
+    listedBy = exchanges;
     complete = true;
     report({ kind: 'listed', objects: held.size, changed: changed.length });
     if (changed.length > 0) onChange(changed);
@@ -211,6 +217,10 @@ export function createObjectWatch<T>(options: WatchOptions<T>): ObjectWatch<T> {
     try {
       const signal = AbortSignal.any([stop, silence.signal]);
       const answer = await connection.get(`${path}?${query.toString()}`, signal);
+      if (answer.exchanges !== listedBy) {
+        answer.body.destroy();
+        return expire('the kubeconfig was replaced', heard);
+      }
       if (answer.status !== 200) {
         answer.body.destroy();
         if (answer.status === 410) return expire('the version is too old', heard);
