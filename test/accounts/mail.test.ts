@@ -145,8 +145,7 @@ describe('stores', () => {
 
   /** Two processes that each look after mails. */
   function startMails(clock = () => new Date()): StoreMails {
-    const make = () =>
-      createStoreMails({ db: api.db, mailer, publicUrl: ORIGIN, clock, logger });
+    const make = () => createStoreMails({ db: api.db, mailer, publicUrl: ORIGIN, clock, logger });
     const [one, two] = [make(), make()];
     running = Promise.all([one.run(ending.signal), two.run(ending.signal)]);
     return {
