@@ -347,6 +347,8 @@ type SettledRow = {
   readonly sha: string | null;
   readonly position: number | null;
   readonly isReviewed: boolean;
+  /** When it came to the branch, where that is known already: of what a rebuild has read. */
+  readonly knownAt: Date | null;
   /** A delete of what never was on the branch: there is nothing to wait for. */
   readonly isGone: boolean;
 };
@@ -393,7 +395,7 @@ async function recordPublished(
       finished_at = case when c.is_gone or c.action in ('purge', 'protect')
         then ${at}::timestamptz end
     from (
-      select r.*, b.needs_review as is_reviewed,
+      select r.*, b.needs_review as is_reviewed, b.committed_at as known_at,
         r.sha is null and r.action = 'release' and s.commit_sha is null as is_gone
       from jsonb_to_recordset(${published}::jsonb)
         as r(id text, action text, sha text, position bigint)
@@ -401,7 +403,7 @@ async function recordPublished(
       join stores s on s.id = b.store_id
     ) c
     where o.id = c.id and o.action = c.action and o.state in ('queued', 'review')
-    returning o.id, o.store_id, o.action, c.sha, c.position, c.is_reviewed, c.is_gone
+    returning o.id, o.store_id, o.action, c.sha, c.position, c.is_reviewed, c.known_at, c.is_gone
   `.execute(tx);
   await keepInFull(tx, settled.rows, at);
   await writeStatus(
@@ -432,20 +434,22 @@ const PROMPT_MS = 60_000;
  * its end moved by as long as it did. The files have the earlier date, which nobody acts upon.
  */
 async function keepInFull(tx: Tx, rows: readonly SettledRow[], at: Date): Promise<void> {
-  const ids = rows.flatMap(({ id, action, sha }) =>
-    action === 'retire' && sha !== null ? [id] : [],
+  const begun = new Map(
+    rows.flatMap(({ id, action, sha, knownAt }) =>
+      action === 'retire' && sha !== null ? [[id, knownAt ?? at] as const] : [],
+    ),
   );
-  if (ids.length === 0) return;
-  const waited = await tx
+  if (begun.size === 0) return;
+  const kept = await tx
     .selectFrom('operations as o')
     .innerJoin('stores as s', 's.operationId', 'o.id')
     .select(['o.id', 'o.storeId', 'o.createdAt', 's.purgeAt'])
-    .where('o.id', 'in', ids)
-    .where('o.createdAt', '<', new Date(at.getTime() - PROMPT_MS))
+    .where('o.id', 'in', [...begun.keys()])
     .execute();
-  for (const { id, storeId, createdAt, purgeAt } of waited) {
-    if (purgeAt === null) continue;
-    const end = new Date(purgeAt.getTime() + at.getTime() - createdAt.getTime());
+  for (const { id, storeId, createdAt, purgeAt } of kept) {
+    const waitedMs = (begun.get(id) ?? at).getTime() - createdAt.getTime();
+    if (purgeAt === null || waitedMs < PROMPT_MS) continue;
+    const end = new Date(purgeAt.getTime() + waitedMs);
     await tx.updateTable('stores').set({ purgeAt: end }).where('id', '=', storeId).execute();
     await sql`
       update operations set spec = jsonb_set(spec, '{purgeAt}', to_jsonb(${end.toISOString()}::text))
