@@ -11,6 +11,7 @@ import { checkLease, takeLease } from '../../control-plane/src/db/leases.ts';
 import type { Tx } from '../../control-plane/src/db/open.ts';
 import { settle } from '../../control-plane/src/db/queue.ts';
 import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
+import { GUARD_TOLERATED_MS, PASSED_OVER_MS } from '../../control-plane/src/domain/lifecycle.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { hashStoreId, type Action, type StoreSpec } from '../../control-plane/src/domain/store.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
@@ -461,6 +462,50 @@ describe('a delete', () => {
     });
     expect(await operation(spec)).toMatchObject({ action: 'release', state: 'waiting' });
     server.put(APPLICATIONS, shardAt(released));
+    await stepBecomes(spec, { action: 'remove', state: 'queued' });
+  });
+
+  test('whose release Argo CD has passed over goes on to the removal, and back', async () => {
+    await start();
+    const { spec } = await insertStore(database.db);
+    const created = await commit(spec, 'create');
+    putGeneration(spec, 1);
+    server.put(APPLICATIONS, application(spec, created));
+    await becomes(spec, { status: 'ready' });
+    await queueOperation(database.db, spec, 'delete', 'release');
+    // A sync of the shard was under way, tried its last time on this commit, and failed.
+    const gaveUp = (sha: string): ScriptedObject => ({
+      metadata: { name: `shopyard-shard-${hashStoreId(spec.id).slice(0, 1)}` },
+      status: {
+        sync: { status: 'OutOfSync', revision: sha },
+        operationState: {
+          phase: 'Failed',
+          startedAt: '2026-11-21T12:00:00Z',
+          finishedAt: '2026-11-21T12:00:04Z',
+          syncResult: { revision: sha },
+        },
+      },
+    });
+    const setDrift = (driftSha: string | null) =>
+      database.db.updateTable('stores').set({ driftSha }).where('id', '=', spec.id).execute();
+    await setDrift('d'.repeat(40));
+    server.put(APPLICATIONS, gaveUp(await commit(spec, 'release')));
+    await becomes(spec, { detail: 'waiting for Argo CD to lift the guard against deletion' });
+    now = new Date(now.getTime() + PASSED_OVER_MS + 1);
+    const seenBatches = batches;
+    await expect.poll(() => batches, WITHIN).toBeGreaterThan(seenBatches + 2);
+    expect(await operation(spec)).toMatchObject({ action: 'release', state: 'waiting' });
+    await setDrift(null);
+    await stepBecomes(spec, { action: 'remove', state: 'queued' });
+    const removed = await commit(spec, 'remove');
+    now = new Date(now.getTime() + GUARD_TOLERATED_MS + 1);
+    await becomes(spec, { detail: 'waiting for Argo CD to remove the Application' });
+    expect(await operation(spec)).toMatchObject({ action: 'remove', state: 'waiting' });
+    server.put(APPLICATIONS, gaveUp(removed));
+    await stepBecomes(spec, { action: 'release', state: 'queued' });
+    const released = await commit(spec, 'release');
+    server.put(APPLICATIONS, gaveUp(released));
+    server.put(APPLICATIONS, application(spec, released, { guarded: false }));
     await stepBecomes(spec, { action: 'remove', state: 'queued' });
   });
 

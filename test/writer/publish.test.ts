@@ -233,7 +233,7 @@ test('a delete walks release, remove, purge, and leaves its neighbour alone', as
   const application = (await files()).find((path) => /apps\/.\/abc123-shop/.test(path)) ?? '';
   expect(await repository.git('show', `main:${application}`)).not.toContain('Prune=false');
 
-  const advance = async (action: 'remove' | 'purge'): Promise<void> => {
+  const advance = async (action: 'release' | 'remove' | 'purge'): Promise<void> => {
     await database.db
       .updateTable('operations')
       .set({ action, state: 'queued' })
@@ -244,6 +244,13 @@ test('a delete walks release, remove, purge, and leaves its neighbour alone', as
   };
   await advance('remove');
   expect(parse(await repository.git('show', `main:${application}`))).toBeNull();
+  // What Argo CD passed over goes back a step: the file returns without its guard, and goes again.
+  const commits = await countCommits(operationId);
+  await advance('release');
+  expect(await repository.git('show', `main:${application}`)).toContain('kind: Application');
+  expect(await repository.git('show', `main:${application}`)).not.toContain('Prune=false');
+  await advance('remove');
+  expect(await countCommits(operationId)).toBe(commits + 2);
   await advance('purge');
   expect(await files()).not.toContain(application);
 

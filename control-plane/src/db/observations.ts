@@ -39,6 +39,9 @@ export async function loadObservedStores(
       's.generation',
       's.suspended',
       's.purgeAt',
+      sql<boolean>`s.drift_sha is not null and s.drift_sha is distinct from o.drift_sha`.as(
+        'drifted',
+      ),
       's.status',
       's.stage',
       's.detail',

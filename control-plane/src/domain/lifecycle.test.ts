@@ -37,6 +37,7 @@ function store(changes: Changes = {}): StoreFacts {
     generation: 3,
     suspended: false,
     purgeAt: null,
+    drifted: false,
     status: 'provisioning',
     stage: 'committed',
     detail: null,
@@ -629,6 +630,54 @@ describe('a store on its way out', () => {
     expect(judge(leavingStore('remove'), seen()).next).toBeNull();
     expect(judge(leavingStore('remove', old), seen()).next).toBe('release');
     expect(judge(leavingStore('remove', old), seen({ deletingSince: before(1) })).next).toBeNull();
+  });
+
+  test('is not released again before its shard has read the removal: it would see no change', () => {
+    const old = leavingStore('remove', {
+      operation: { committedAt: before(GUARD_TOLERATED_MS + 1) },
+    });
+    const shard = seen({ application: 'shopyard-shard-0' });
+    const behind = { ...shard, comparedRevision: 'nine' };
+    expect(judge(old, seen(), { shard: behind }).next).toBeNull();
+    expect(judge(old, seen(), { shard }).next).toBe('release');
+  });
+
+  describe('whose release Argo CD has passed over', () => {
+    const waited = (ms: number, changes: Changes = {}): StoreFacts =>
+      leavingStore('release', { ...changes, operation: { committedAt: before(ms) } });
+    const shard = seen({
+      application: 'shopyard-shard-0',
+      operation: sync({ phase: 'Failed', syncedRevision: null }),
+    });
+    const judgeIt = (facts: StoreFacts, its: Observation | null = shard): Verdict =>
+      judge(facts, seen(), { shard: its });
+
+    test('has it committed anew, by way of a removal that does nothing yet', () => {
+      expect(judgeIt(waited(PASSED_OVER_MS))).toMatchObject({ stage: 'releasing', next: null });
+      expect(judgeIt(waited(PASSED_OVER_MS + 1))).toMatchObject({
+        status: 'deleting',
+        stage: 'removing',
+        detail: 'Argo CD has passed over the release: committing it again',
+        next: 'remove',
+      });
+      const removed = { operation: { committedAt: before(GUARD_TOLERATED_MS + 1) } };
+      expect(judgeIt(leavingStore('remove', removed)).next).toBe('release');
+    });
+
+    test.each<[string, Observation | null]>([
+      ['has not read it', { ...shard, comparedRevision: 'nine' }],
+      ['tries again', { ...shard, operation: sync({ phase: 'Running' }) }],
+      ['is not there', null],
+    ])('waits while its shard %s', (_, its) => {
+      expect(judgeIt(waited(PASSED_OVER_MS + 1), its)).toMatchObject({
+        stage: 'releasing',
+        next: null,
+      });
+    });
+
+    test('waits while a person’s change of its files stands: that may be the guard', () => {
+      expect(judgeIt(waited(PASSED_OVER_MS + 1, { drifted: true })).next).toBeNull();
+    });
   });
 
   describe('whose removal Argo CD has passed over', () => {

@@ -31,7 +31,7 @@ import type { GenerationFacts, NamespaceFacts } from './observation-workload.ts'
 export const TROUBLE_TOLERATED_MS = 30_000;
 /** An Application still guarded this long after its file's removal goes back to being released. */
 export const GUARD_TOLERATED_MS = 10_000;
-/** A removal that Argo CD has read and not acted on for this long is committed again. */
+/** A release or removal that Argo CD has read and not acted on for this long is committed again. */
 export const PASSED_OVER_MS = 60_000;
 /** The longest wait between two such commits: each is as long as all before it. */
 export const PASSED_OVER_MOST_MS = 15 * 60_000;
@@ -54,6 +54,8 @@ export type StoreFacts = {
   readonly suspended: boolean;
   /** Deleted, and kept until then. */
   readonly purgeAt: Date | null;
+  /** A person changed its files, and whoever asked for its operation did not know of it. */
+  readonly drifted: boolean;
   readonly status: StoreStatus;
   readonly stage: Stage;
   readonly detail: string | null;
@@ -559,7 +561,10 @@ function judgeDelete(store: StoreFacts, seen: Circumstances): Verdict | null {
   return null;
 }
 
-/** Waits until the Application is seen without its guard: then its file may be removed. */
+/**
+ * Waits until the Application is seen without its guard: then its file may be removed. A release that
+ * Argo CD passed over is committed again, which takes another change of the file first.
+ */
 function judgeRelease(store: StoreFacts, seen: Circumstances): Verdict {
   const base = stay(store);
   const remove: Verdict = {
@@ -581,6 +586,10 @@ function judgeRelease(store: StoreFacts, seen: Circumstances): Verdict {
     const { observation } = seen.sighting;
     if (observation.deletingSince !== null) return remove;
     if (!observation.guarded) return caughtUp.yes ? remove : untilCaughtUp();
+    // Guarded, it outlives the removal, after which a release is a change. What a person did to its
+    // files may be the guard: a removal would write over that.
+    if (!store.drifted && isPassedOver(store, seen))
+      return { ...remove, detail: 'Argo CD has passed over the release: committing it again' };
     return waitLong(store, seen, {
       ...base,
       stage: 'releasing',
@@ -600,7 +609,12 @@ function judgeRemoval(store: StoreFacts, seen: Circumstances): Verdict {
     const { observation } = seen.sighting;
     if (observation.deletingSince !== null)
       return waitLong(store, seen, { ...base, detail: describeRemoval(observation) });
-    if (observation.guarded && waitedMs(store, seen.now) > GUARD_TOLERATED_MS)
+    // Not before the removal was read: from release to release nothing changes.
+    if (
+      observation.guarded &&
+      waitedMs(store, seen.now) > GUARD_TOLERATED_MS &&
+      isShardCaughtUp(store, seen).yes
+    )
       return {
         ...base,
         detail: 'the guard against deletion is still there: lifting it again',
