@@ -509,6 +509,43 @@ describe('a delete', () => {
     await stepBecomes(spec, { action: 'remove', state: 'queued' });
   });
 
+  test('passed over is committed again after a minute, however long the store was kept before', async () => {
+    const { spec } = await insertStore(database.db);
+    const created = await commit(spec, 'create');
+    const id = await queueOperation(database.db, spec, 'delete', 'release');
+    await database.db
+      .updateTable('operations')
+      .set({ createdAt: new Date(now.getTime() - 7 * 86_400_000) })
+      .where('id', '=', id)
+      .execute();
+    await commit(spec, 'release');
+    const removed = await commit(spec, 'remove');
+    const shard = `shopyard-shard-${hashStoreId(spec.id).slice(0, 1)}`;
+    server.putSilently(APPLICATIONS, {
+      metadata: { name: shard },
+      status: { sync: { status: 'OutOfSync', revision: removed } },
+    });
+    server.putSilently(APPLICATIONS, application(spec, created, { guarded: false }));
+    await start();
+    await becomes(spec, { detail: 'waiting for Argo CD to remove the Application' });
+    now = new Date(now.getTime() + PASSED_OVER_MS + 1);
+    await stepBecomes(spec, { action: 'release', state: 'queued' });
+    // The second time it waits as long as the removal has taken until then.
+    await commit(spec, 'release');
+    const again = await commit(spec, 'remove');
+    server.put(APPLICATIONS, {
+      metadata: { name: shard },
+      status: { sync: { status: 'OutOfSync', revision: again } },
+    });
+    await becomes(spec, { detail: 'waiting for Argo CD to remove the Application' });
+    now = new Date(now.getTime() + PASSED_OVER_MS + 1);
+    const seenBatches = batches;
+    await expect.poll(() => batches, WITHIN).toBeGreaterThan(seenBatches + 2);
+    expect(await operation(spec)).toMatchObject({ action: 'remove', state: 'waiting' });
+    now = new Date(now.getTime() + 1);
+    await stepBecomes(spec, { action: 'release', state: 'queued' });
+  });
+
   test('is not believed from an API server that answers nothing but errors (reliability 9)', async () => {
     const { spec } = await insertStore(database.db);
     const created = await commit(spec, 'create');

@@ -53,6 +53,9 @@ export async function loadObservedStores(
       's.updatedAt',
       's.type',
       's.createdAt',
+      // Looked up for those few alone, however the planner joins.
+      sql<Date | null>`case when s.status = 'deleting' then (select g.started_at from stages g
+        where g.operation_id = o.id and g.stage = 'removing') end`.as('removingSince'),
       'o.createdAt as requestedAt',
       'o.id as operationId',
       'o.kind',

@@ -45,7 +45,7 @@ function store(changes: Changes = {}): StoreFacts {
     commitPosition: 10,
     deadlineAt: new Date(NOW.getTime() + 60_000),
     updatedAt: before(1000),
-    requestedAt: before(3000),
+    removingSince: null,
     ...changes,
     operation: {
       id: 'op_a',
@@ -681,9 +681,9 @@ describe('a store on its way out', () => {
   });
 
   describe('whose removal Argo CD has passed over', () => {
-    const waited = (ms: number, requestedMs = ms + 1_000): StoreFacts =>
+    const waited = (ms: number, removingMs = ms + 1_000): StoreFacts =>
       leavingStore('remove', {
-        requestedAt: before(requestedMs),
+        removingSince: before(removingMs),
         operation: { committedAt: before(ms) },
       });
     const shard = seen({ application: 'shopyard-shard-0' });

@@ -63,8 +63,8 @@ export type StoreFacts = {
   readonly commitPosition: number | null;
   readonly deadlineAt: Date | null;
   readonly updatedAt: Date;
-  /** Of its current operation. */
-  readonly requestedAt: Date;
+  /** When the current operation, a delete, came to its removal for the first time; null: not yet. */
+  readonly removingSince: Date | null;
   readonly operation: {
     readonly id: string;
     readonly kind: OperationKind;
@@ -666,8 +666,8 @@ function isPassedOver(store: StoreFacts, seen: Circumstances): boolean {
   const { committedAt } = store.operation;
   if (shard === null || committedAt === null || !isShardCaughtUp(store, seen).yes) return false;
   if (shard.operation !== null && isRunning(shard.operation)) return false;
-  // As long again as it has taken so far: the waits double.
-  const soFar = committedAt.getTime() - store.requestedAt.getTime();
+  // As long again as it has taken so far: the waits double. People's time before it does not count.
+  const soFar = committedAt.getTime() - (store.removingSince ?? committedAt).getTime();
   const tolerated = Math.min(Math.max(soFar, PASSED_OVER_MS), PASSED_OVER_MOST_MS);
   return waitedMs(store, seen.now) > tolerated;
 }
