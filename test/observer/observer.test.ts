@@ -12,6 +12,7 @@ import type { Tx } from '../../control-plane/src/db/open.ts';
 import { settle } from '../../control-plane/src/db/queue.ts';
 import { DEFAULT_RULES } from '../../control-plane/src/domain/cluster.ts';
 import { GUARD_TOLERATED_MS, PASSED_OVER_MS } from '../../control-plane/src/domain/lifecycle.ts';
+import { SILENCE_MS } from '../../control-plane/src/domain/placement.ts';
 import { writeStatus } from '../../control-plane/src/db/status.ts';
 import { hashStoreId, type Action, type StoreSpec } from '../../control-plane/src/domain/store.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
@@ -607,6 +608,29 @@ test('a cluster in another’s place degrades stores, deletes nothing, and is se
   putGeneration(spec, 1);
   server.put(APPLICATIONS, application(spec, sha));
   await becomes(spec, { status: 'ready', errorCode: null });
+});
+
+test('a kept store whose time is over while nothing is heard of its cluster stays, until it is', async () => {
+  const { spec } = await insertStore(database.db);
+  const created = await commit(spec, 'create');
+  await queueOperation(database.db, spec, 'delete', 'retire');
+  await commit(spec, 'retire');
+  const purgeAt = new Date(now.getTime() + 60_000);
+  const kept = { status: 'suspended', stage: 'kept', suspended: true, purgeAt } as const;
+  await database.db.updateTable('stores').set(kept).where('id', '=', spec.id).execute();
+  server.putSilently(APPLICATIONS, application(spec, created));
+  await start();
+  await expect.poll(() => batches, WITHIN).toBeGreaterThan(0);
+  // What it said last is as old as the clock makes it.
+  const heard = now;
+  now = new Date(purgeAt.getTime() + SILENCE_MS);
+  const seenBatches = batches;
+  await expect.poll(() => batches, WITHIN).toBeGreaterThan(seenBatches);
+  expect(await operation(spec)).toMatchObject({ action: 'retire', state: 'waiting' });
+  expect(await row(spec)).toMatchObject({ status: 'suspended', stage: 'kept' });
+  now = new Date(heard.getTime() + 61_000);
+  await stepBecomes(spec, { action: 'release', state: 'queued' });
+  expect(await row(spec)).toMatchObject({ status: 'deleting' });
 });
 
 describe('what somebody else moves on while it is judged', () => {

@@ -882,6 +882,19 @@ describe('kept', () => {
     });
   });
 
+  test.each(['retiring', 'kept'] as const)('not while its cluster is silent: %s', (stage) => {
+    const due = retired({ stage, purgeAt: NOW, detail: 'kept until 2026-11-21 12:00 UTC' });
+    const silence = 'The cluster has said nothing since 2026-11-21T11:50:00.000Z.';
+    for (const sighting of [seen(), 'absent'] as const)
+      expect(judge(due, sighting, { silence })).toMatchObject({
+        status: 'suspended',
+        stage,
+        detail: due.detail,
+        next: null,
+        end: null,
+      });
+  });
+
   test('not while nothing is known of its cluster, nor before it is committed', () => {
     const none = {
       now: NOW,

@@ -5,7 +5,7 @@
  * Rules that must hold:
  * - a store is `ready` only when its own generation is live (see `judgeApply`);
  * - a suspended store is judged like any other, but that it needs no set-up Job;
- * - a kept store is released by the clock alone, once its time is over;
+ * - a kept store is released by the clock alone, once its time is over and its cluster is heard;
  * - absence is never a reason to delete: a missing Application degrades a ready store, and moves on
  *   only a store that is `deleting`, after direct GETs and after Argo CD has worked through our
  *   commit (else a sync still running on an older commit could bring the Application back);
@@ -514,15 +514,18 @@ function findTrouble(store: StoreFacts, sighting: Sighting): Trouble | null {
 // ── a store that was deleted and is kept ────────────────────────────────────────────────────────
 
 /**
- * Retiring until nothing of it runs any more, then kept; when its time is over it is released, in
- * whatever state it is. Its operation is one from the request to the tombstone.
+ * Retiring until nothing of it runs any more, then kept; when its time is over, and its cluster is
+ * heard, it is released, in whatever state it is. Its operation is one from the request to the tombstone.
  */
 function judgeKept(store: StoreFacts, seen: Circumstances): Verdict | null {
   const { operation, purgeAt } = store;
   if (operation.state !== 'waiting' || operation.action !== 'retire' || purgeAt === null)
     return null;
   const base = stay(store);
-  if (seen.now >= purgeAt)
+  const isOver = seen.now >= purgeAt;
+  // Nobody could see what becomes of it: until the cluster is heard it can still be resumed.
+  if (isOver && seen.silence !== null) return base;
+  if (isOver)
     return {
       ...base,
       status: 'deleting',
