@@ -144,6 +144,12 @@ export function writeReport({ commits, gathered, restored }: Rebuilt, isDry: boo
   if (restored.standing > 0) lines.push(`${restored.standing} stores were there already.`);
   if (restored.drifted > 0)
     lines.push(`${restored.drifted} stores have files that a person changed: they show as drift.`);
+  if (restored.overdue.length > 0)
+    lines.push(
+      '',
+      'Their time is over, and nothing removes them before you decide: resume each, or delete it.',
+      ...restored.overdue.map((one) => `  ${one}`),
+    );
   const named = [...gathered.troubles, ...restored.differences];
   if (named.length > 0) lines.push('', 'Left as it is:', ...named.map((one) => `  ${one}`));
   if (restored.stores.length + restored.tenants.length === 0)
@@ -156,7 +162,8 @@ export function writeReport({ commits, gathered, restored }: Rebuilt, isDry: boo
     'The repository does not have, and what does not come back:',
     '  accounts, memberships, invitations, sessions and API tokens; the tenants’ limits and names;',
     '  the audit log; what was asked for and not yet committed, changes under review among it;',
-    '  kept answers of Idempotency-Keys; mails that were about to go out.',
+    '  what was decided of removals that were held; kept answers of Idempotency-Keys; mails that',
+    '  were about to go out.',
     '',
     'Next:',
     '  npm start                 shows the first sign-in; the stores become ready as Argo CD tells',

@@ -6,11 +6,18 @@ import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Accepted } from '../../control-plane/src/contract.ts';
+import { findStoresDue } from '../../control-plane/src/db/observations.ts';
 import type { Db } from '../../control-plane/src/db/open.ts';
 import { writeStoreEvents } from '../../control-plane/src/db/status.ts';
 import { findDomain } from '../../control-plane/src/domain/cluster.ts';
 import { writeCommitMessage } from '../../control-plane/src/domain/commit-message.ts';
-import type { Action, OperationKind, StoreSpec } from '../../control-plane/src/domain/store.ts';
+import {
+  nameApplication,
+  type Action,
+  type OperationKind,
+  type StoreSpec,
+} from '../../control-plane/src/domain/store.ts';
 import { createLogger } from '../../control-plane/src/logger.ts';
 import { rebuild, writeReport, type Rebuilt } from '../../control-plane/src/rebuild.ts';
 import { startLoop, type RunningLoop } from '../../control-plane/src/reconcile/loop.ts';
@@ -19,6 +26,7 @@ import { renderTenant } from '../../control-plane/src/render/cluster.ts';
 import { pathOfStore } from '../../control-plane/src/render/paths.ts';
 import { createStoreRenderer } from '../../control-plane/src/render/store.ts';
 import { loadTemplates } from '../../control-plane/src/templates.ts';
+import { startApi } from '../api/support.ts';
 import { createTestRepository, type TestRepository } from '../support/cluster-repository.ts';
 import { exampleCluster } from '../support/example-cluster.ts';
 import { exampleStore } from '../support/example-store.ts';
@@ -250,6 +258,71 @@ test('twice is once, and a change goes on from there; nothing was committed mean
   expect(await repository.git('log', '-1', '--format=%s', 'main')).toBe(
     'Change store shop of acme\n',
   );
+});
+
+test('a kept store whose time is over waits for a person: whether its removal was refused is lost', async () => {
+  const retire = async (name: string, purgeAt: string): Promise<StoreSpec> => {
+    const kept = { ...(await create(name)), generation: 2, suspended: true, purgeAt };
+    await change(kept, 'delete', 'retire');
+    return kept;
+  };
+  const over = '2026-01-01T00:00:00.000Z';
+  const [wanted, refused, hasty] = [
+    await retire('wanted', over),
+    await retire('refused', over),
+    await retire('hasty', over),
+  ];
+  const kept = await retire('kept', '2100-01-01T00:00:00.000Z');
+  await stopWriter();
+
+  const first = await run(fresh.db);
+  expect(writeReport(first, false)).toContain(
+    'Their time is over, and nothing removes them before you decide: resume each, or delete it.\n' +
+      '  wanted of acme on lab\n  refused of acme on lab\n  hasty of acme on lab\n',
+  );
+  const second = await run(fresh.db);
+  expect(second.restored.overdue).toEqual([]);
+  const rows = await fresh.db
+    .selectFrom('stores as s')
+    .innerJoin('operations as o', 'o.id', 's.operationId')
+    .select(['s.name', 's.status', 's.stage', 's.detail', 'o.action', 'o.state'])
+    .orderBy('s.name')
+    .execute();
+  const left = { status: 'suspended', stage: 'kept', action: 'retire', state: 'rejected' };
+  const detail = 'its time was over when the database was rebuilt: resume it, or delete it at once';
+  expect(rows).toEqual([
+    { name: 'hasty', ...left, detail },
+    expect.objectContaining({ name: 'kept', stage: 'retiring', state: 'waiting' }),
+    { name: 'refused', ...left, detail },
+    { name: 'wanted', ...left, detail },
+  ]);
+  const now = new Date('2100-01-01T00:00:00.000Z');
+  expect(await findStoresDue(fresh.db, 'lab', { now, silentSince: now, lateSince: now })).toEqual([
+    nameApplication(kept.tenantId, kept.name),
+  ]);
+
+  startWriter(fresh.db);
+  const api = await startApi({ databaseUrl: fresh.url });
+  try {
+    const ask = async (method: string, path: string): Promise<string> => {
+      const reply = await api.request(method, `/api/stores/${path}`);
+      expect(reply, reply.text).toMatchObject({ status: 202 });
+      return Accepted.parse(reply.body).operation.id;
+    };
+    await waitForCommit(fresh.db, await ask('POST', `${wanted.id}/resume`));
+    await waitForCommit(fresh.db, await ask('DELETE', refused.id));
+    await waitForCommit(fresh.db, await ask('DELETE', `${hasty.id}?now=true`));
+  } finally {
+    await api.close();
+  }
+  expect(
+    (await readStores(fresh.db)).map(({ name, status, purgeAt }) => [name, status, purgeAt]).sort(),
+  ).toEqual([
+    ['hasty', 'deleting', new Date(over)],
+    ['kept', 'suspended', now],
+    ['refused', 'deleting', new Date(over)],
+    ['wanted', 'provisioning', null],
+  ]);
 });
 
 test('a branch without commits takes nothing away, and is told', async () => {

@@ -250,7 +250,12 @@ export async function queueHeld(tx: Tx, waiting: readonly WaitingRow[], at: Date
 }
 
 /** Nobody wants it removed after all: it stays kept, and may be resumed or purged. */
-export async function keepHeld(tx: Tx, { id, storeId }: WaitingRow, at: Date): Promise<void> {
+export async function keepHeld(
+  tx: Tx,
+  { id, storeId }: Pick<WaitingRow, 'id' | 'storeId'>,
+  at: Date,
+  why = 'its removal was refused',
+): Promise<void> {
   await tx
     .updateTable('operations')
     .set({ state: 'rejected', finishedAt: at })
@@ -259,7 +264,7 @@ export async function keepHeld(tx: Tx, { id, storeId }: WaitingRow, at: Date): P
   await writeStatus(tx, [
     {
       ...{ storeId, operationId: id, status: 'suspended', stage: 'kept' },
-      detail: 'its removal was refused: resume it, or delete it at once',
+      detail: `${why}: resume it, or delete it at once`,
       ...{ problem: null, at },
     },
   ]);

@@ -9,6 +9,7 @@
 import { sql } from 'kysely';
 import { appendAudit } from '../db/audit.ts';
 import { replaceDrifts } from '../db/drifts.ts';
+import { keepHeld } from '../db/holds.ts';
 import { settleIn, type IndexedCommit } from '../db/queue.ts';
 import type { Tx } from '../db/open.ts';
 import { readCommitTrailers, type CommitTrailers } from '../domain/commit-message.ts';
@@ -41,6 +42,8 @@ export type Restored = {
   readonly drifted: number;
   /** Stores that were there already. */
   readonly standing: number;
+  /** Of those on their way out: kept until a time that is over. They wait for a person. */
+  readonly overdue: readonly string[];
   /** What differs, or is in the way: a sentence each. */
   readonly differences: readonly string[];
 };
@@ -56,6 +59,7 @@ export async function restore(tx: Tx, options: RestoreOptions): Promise<Restored
   await insertStores(tx, missing.stores, options);
   const restoredIds = new Set(missing.stores.map(({ spec }) => spec.id));
   const commits = await indexCommits(tx, options, restoredIds, differences);
+  const overdue = await keepOverdue(tx, restoredIds, at);
   // Those that were there may have been changed since the database was: commits that have their
   // places now are not read again by the writer.
   const drifting =
@@ -67,13 +71,14 @@ export async function restore(tx: Tx, options: RestoreOptions): Promise<Restored
   const restored: Restored = {
     tenants: tenants.added,
     stores: missing.stores.map(({ spec, current }) => ({
-      name: `${spec.name} of ${spec.tenant} on ${spec.cluster}`,
+      name: nameStore(spec),
       state: current.action === 'purge' ? 'gone' : current.kind === 'delete' ? 'leaving' : 'living',
     })),
     operations: missing.stores.reduce((sum, { operations }) => sum + operations.length, 0),
     commits,
     drifted: new Set(drifts.map(({ storeId }) => storeId)).size,
     standing: missing.standing,
+    overdue: missing.stores.flatMap(({ spec }) => (overdue.has(spec.id) ? nameStore(spec) : [])),
     differences,
   };
   if (tenants.added.length + missing.stores.length + commits > 0)
@@ -224,6 +229,10 @@ function describeClaiming(spec: GatheredStore['spec']): Claiming {
   return { ...spec, application: nameApplication(spec.tenantId, spec.name) };
 }
 
+function nameStore({ name, tenant, cluster }: StoreSpec): string {
+  return `${name} of ${tenant} on ${cluster}`;
+}
+
 /** What only one living store has. */
 function listClaims({ tenantId, name, cluster, application, host }: Claiming): string[] {
   return [`name ${tenantId} ${name}`, `host ${cluster} ${host}`, `at ${cluster} ${application}`];
@@ -351,6 +360,28 @@ async function indexCommits(
       and s.commit_position is distinct from c.position
   `.execute(tx);
   return described.length;
+}
+
+/**
+ * Keeps those whose time is over from the clock: that a second operator refused their removal, or
+ * that somebody asked to have them back, is nowhere in git.
+ */
+async function keepOverdue(
+  tx: Tx,
+  restoredIds: ReadonlySet<string>,
+  at: Date,
+): Promise<ReadonlySet<string>> {
+  const rows = await tx
+    .selectFrom('stores as s')
+    .innerJoin('operations as o', 'o.id', 's.operationId')
+    .select(['o.id', 's.id as storeId'])
+    .where('s.id', '=', sql<string>`any(${[...restoredIds]})`)
+    .where('s.purgeAt', '<=', at)
+    .where('o.action', '=', 'retire')
+    .execute();
+  for (const row of rows)
+    await keepHeld(tx, row, at, 'its time was over when the database was rebuilt');
+  return new Set(rows.map(({ storeId }) => storeId));
 }
 
 /**
