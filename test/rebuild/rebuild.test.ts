@@ -126,7 +126,7 @@ async function step(operationId: string, action: Action): Promise<void> {
   await waitForCommit(lost.db, operationId);
 }
 
-function run(db: Db, isDry = false): Promise<Rebuilt> {
+function run(db: Db, isDry = false, at = new Date()): Promise<Rebuilt> {
   return rebuild(db, {
     folder: repository.forge.repositoryDir,
     branch: 'main',
@@ -135,7 +135,7 @@ function run(db: Db, isDry = false): Promise<Rebuilt> {
     deadlineMs: 600_000,
     holder: 'rebuild',
     isDry,
-    at: new Date(),
+    at,
   });
 }
 
@@ -323,6 +323,15 @@ test('a kept store whose time is over waits for a person: whether its removal wa
     ['refused', 'deleting', new Date(over)],
     ['wanted', 'provisioning', null],
   ]);
+});
+
+test('what is kept goes when it was to go, however late the rebuild is', async () => {
+  const purgeAt = '2100-01-01T00:00:00.000Z';
+  const kept = { ...(await create('kept')), generation: 2, suspended: true, purgeAt };
+  await change(kept, 'delete', 'retire');
+  await stopWriter();
+  await run(fresh.db, false, new Date(Date.now() + 10 * 24 * 60 * 60 * 1000));
+  expect(await readStores(fresh.db)).toMatchObject([{ purgeAt: new Date(purgeAt) }]);
 });
 
 test('a branch without commits takes nothing away, and is told', async () => {
