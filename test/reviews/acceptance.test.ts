@@ -179,6 +179,16 @@ test('destructive: protecting a store takes back its delete that waits, where da
   ]);
 });
 
+test('a delete that waits for nobody may be on its way: protecting does not take it back', async () => {
+  await start('never', 14);
+  const { store } = await create('shop');
+  await commit(store.id);
+  await ask('DELETE', `/api/stores/${store.id}`);
+  const path = `/api/stores/${store.id}`;
+  const guarded = await api.request('PATCH', path, { body: { protected: true } });
+  expect(guarded.body).toMatchObject({ status: 409, code: 'store_kept' });
+});
+
 test('a store that is kept is not protected, whatever waits', async () => {
   await start('destructive', 14);
   const { store } = await create('shop');

@@ -185,7 +185,10 @@ async function isHeldByOther(tx: Tx, store: StoreWithTenant, host: string): Prom
   return row !== undefined;
 }
 
-/** The delete that protecting a store takes back: nothing of it is on the branch yet. */
+/**
+ * The delete that protecting a store takes back: it waits for people, and nothing of it is on the
+ * branch. One that does not may be on its way there.
+ */
 async function findWithdrawn(
   tx: Tx,
   store: StoreWithTenant,
@@ -194,7 +197,8 @@ async function findWithdrawn(
   if (change.kind !== 'protect' || !change.protected) return null;
   const current = await findCurrent(tx, store);
   const { kind, state, committedAt } = current;
-  return kind === 'delete' && isUncommitted(state) && committedAt === null ? current : null;
+  const isWaiting = state === 'held' || (isUncommitted(state) && current.needsReview);
+  return kind === 'delete' && isWaiting && committedAt === null ? current : null;
 }
 
 /** Who protects a store takes back its delete, if nothing of that is on the branch yet. */
