@@ -168,7 +168,7 @@ async function readIndex(db: Db): Promise<string[]> {
 }
 
 /** Does in a work tree what a commit of ours does. */
-function write(action: 'create' | 'update', store: StoreSpec) {
+function write(action: 'create' | 'update' | 'retire', store: StoreSpec) {
   const render = createStoreRenderer(sources, address, exampleCluster);
   return async (folder: string): Promise<void> => {
     const at = new Date();
@@ -332,6 +332,25 @@ test('what is kept goes when it was to go, however late the rebuild is', async (
   await stopWriter();
   await run(fresh.db, false, new Date(Date.now() + 10 * 24 * 60 * 60 * 1000));
   expect(await readStores(fresh.db)).toMatchObject([{ purgeAt: new Date(purgeAt) }]);
+});
+
+test('what is kept of a delete that was merged late is counted from its merge', async () => {
+  const shop = await create('shop');
+  await stopWriter();
+  const day = 24 * 60 * 60 * 1000;
+  const begun = Math.floor(Date.now() / 1000) * 1000;
+  const purgeAt = new Date(begun + day).toISOString();
+  const kept = { ...shop, generation: 2, suspended: true, purgeAt };
+  const request = { id: 'op_1', requestedBy: 'us_1', createdAt: new Date(begun - 2 * day) };
+  const change = write('retire', kept);
+  await repository.mergeAsPerson('Merge #7', [
+    { message: writeCommitMessage('retire', kept, request), change },
+  ]);
+  await run(fresh.db);
+  const [row] = await readStores(fresh.db);
+  const left = (row?.purgeAt?.getTime() ?? 0) - begun;
+  expect(left).toBeGreaterThanOrEqual(3 * day);
+  expect(left).toBeLessThan(3 * day + 120_000);
 });
 
 test('a branch without commits takes nothing away, and is told', async () => {

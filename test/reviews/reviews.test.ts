@@ -41,6 +41,15 @@ async function live(name = 'shop') {
   return made;
 }
 
+async function stateOf(operationId: string): Promise<string> {
+  const { state } = await desk.db
+    .selectFrom('operations')
+    .select('state')
+    .where('id', '=', operationId)
+    .executeTakeFirstOrThrow();
+  return state;
+}
+
 /** A change of a live store that is under review. */
 async function openChange() {
   const made = await live();
@@ -618,6 +627,35 @@ test('a delete that is merged late keeps the data for as long as one that is mer
   expect(operation.purgeAt).toBe(store.purgeAt?.toISOString());
 });
 
+test('a delete that is merged after it was taken over keeps the data in full when it comes back', async () => {
+  await desk.start();
+  const { spec } = await live();
+  const day = 24 * 60 * 60 * 1000;
+  const begun = Date.now();
+  const purgeAt = new Date(begun - day).toISOString();
+  const wanted = { ...spec, suspended: true, purgeAt, generation: 2 };
+  const deletion = await desk.change(wanted, 'delete', 'retire');
+  await desk.db
+    .updateTable('operations')
+    .set({ createdAt: new Date(begun - 3 * day) })
+    .where('id', '=', deletion)
+    .execute();
+  await desk.opened(deletion);
+  await desk.stop();
+  const branch = `origin/store/abc123-shop/${deletion}`;
+  const resume = await desk.change({ ...spec, generation: 3 }, 'resume', 'resume');
+  await inWork(async (run) => {
+    await run('merge', '-q', '--no-ff', '-m', 'Good', branch);
+    await run('push', '-q', 'origin', 'main');
+  });
+  await desk.start();
+  await desk.decide(await desk.opened(resume), { kind: 'rejected', reason: null });
+  await desk.reached(resume, 'rejected');
+  const store = await desk.store(spec.id);
+  expect(store).toMatchObject({ operationId: deletion, status: 'suspended' });
+  expect((store.purgeAt?.getTime() ?? 0) - begun).toBeGreaterThanOrEqual(2 * day);
+});
+
 test.each(['waiting', 'rejected'] as const)(
   'a store that is protected while its create is under review, which ends as %s',
   async (end) => {
@@ -627,6 +665,7 @@ test.each(['waiting', 'rejected'] as const)(
     const beside = await desk.protect(spec);
     // The writer has been at the queue since.
     await live('other');
+    expect(await stateOf(beside)).toBe('queued');
     if (end === 'waiting') await desk.approve(number);
     else await desk.decide(number, { kind: 'rejected', reason: null });
     await desk.reached(operationId, end);
@@ -698,6 +737,33 @@ describe('a process that ends', () => {
       expect(await desk.pullRequests()).toEqual([{ number, state: 'open', branch }]);
     },
   );
+
+  test('before its pull request was recorded, and somebody merged it: it is settled by the merge', async () => {
+    await desk.start();
+    const { spec } = await live();
+    let fell = 0;
+    await desk.start({
+      reviewer: {
+        fault: (reached) => {
+          if (reached !== 'review-opened') return;
+          fell += 1;
+          throw new Error('as if it had been killed');
+        },
+      },
+    });
+    const wanted = { ...spec, plan: 'medium', generation: 2 };
+    const change = await desk.change(wanted, 'update', 'update');
+    await vi.waitFor(() => expect(fell).toBeGreaterThan(0), { timeout: 20_000 });
+    await desk.stop();
+    await inWork(async (run) => {
+      await run('merge', '-q', '--no-ff', '-m', 'Good', `origin/store/abc123-shop/${change}`);
+      await run('push', '-q', 'origin', 'main');
+    });
+    await desk.start();
+    await desk.reached(change, 'waiting');
+    const tip = (await git('rev-parse', 'main')).trim();
+    expect(await desk.store(spec.id)).toMatchObject({ commitSha: tip, driftSha: null });
+  });
 
   test('before its pull request was recorded, and the change taken over: it is closed', async () => {
     let fell = 0;

@@ -405,7 +405,12 @@ async function recordPublished(
     where o.id = c.id and o.action = c.action and o.state in ('queued', 'review')
     returning o.id, o.store_id, o.action, c.sha, c.position, c.is_reviewed, c.known_at, c.is_gone
   `.execute(tx);
-  await keepInFull(tx, settled.rows, at);
+  await keepInFull(
+    tx,
+    settled.rows.flatMap(({ id, action, sha, knownAt }) =>
+      action === 'retire' && sha !== null ? [{ id, at: knownAt ?? at }] : [],
+    ),
+  );
   await writeStatus(
     tx,
     settled.rows.flatMap((row) => describeSettled(row, at) ?? []),
@@ -426,61 +431,60 @@ async function recordPublished(
   return settled.rows.length;
 }
 
-/** A delete that waited for less gets no more days: its date is the one in git. */
-const PROMPT_MS = 60_000;
-
 /**
  * What a deleted store is kept for begins with its commit: a delete that waited, for a review say, has
- * its end moved by as long as it did. The files have the earlier date, which nobody acts upon.
+ * its end moved by as long as it did, if that is more than a minute. The files have the earlier date,
+ * which nobody acts upon.
+ * @param retired operations, and when they came to the branch
  */
-async function keepInFull(tx: Tx, rows: readonly SettledRow[], at: Date): Promise<void> {
-  const begun = new Map(
-    rows.flatMap(({ id, action, sha, knownAt }) =>
-      action === 'retire' && sha !== null ? [[id, knownAt ?? at] as const] : [],
-    ),
-  );
-  if (begun.size === 0) return;
-  const kept = await tx
-    .selectFrom('operations as o')
-    .innerJoin('stores as s', 's.operationId', 'o.id')
-    .select(['o.id', 'o.storeId', 'o.createdAt', 's.purgeAt'])
-    .where('o.id', 'in', [...begun.keys()])
-    .execute();
-  for (const { id, storeId, createdAt, purgeAt } of kept) {
-    const waitedMs = (begun.get(id) ?? at).getTime() - createdAt.getTime();
-    if (purgeAt === null || waitedMs < PROMPT_MS) continue;
-    const end = new Date(purgeAt.getTime() + waitedMs);
-    await tx.updateTable('stores').set({ purgeAt: end }).where('id', '=', storeId).execute();
-    await sql`
-      update operations set spec = jsonb_set(spec, '{purgeAt}', to_jsonb(${end.toISOString()}::text))
-      where id = ${id}
-    `.execute(tx);
-  }
+async function keepInFull(
+  tx: Tx,
+  retired: readonly { readonly id: string; readonly at: Date }[],
+): Promise<void> {
+  if (retired.length === 0) return;
+  await sql`
+    with moved as (
+      update operations o set spec = jsonb_set(o.spec, '{purgeAt}', to_jsonb(to_char(
+        ((o.spec ->> 'purgeAt')::timestamptz + (r.at - o.created_at)) at time zone 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')))
+      from jsonb_to_recordset(${JSON.stringify(retired)}::jsonb) as r(id text, at timestamptz)
+      where o.id = r.id and r.at - o.created_at > interval '1 minute'
+        and o.spec ->> 'purgeAt' is not null
+      returning o.id, o.spec ->> 'purgeAt' as purge_at
+    )
+    update stores s set purge_at = m.purge_at::timestamptz
+    from moved m where s.operation_id = m.id
+  `.execute(tx);
 }
 
 /**
  * An operation that was superseded while its commit was under way keeps its state; that it is on the
- * branch counts all the same: for whoever asks what the store was last, and for the store's own
- * place on the branch, whichever operation is its current one.
+ * branch counts all the same: for whoever asks what the store was last, for the store's own place on
+ * the branch, whichever operation is its current one, and for how long a delete keeps its data, should
+ * what took it over fall through.
  */
 async function recordLate(tx: Tx, published: string, at: Date): Promise<number> {
-  const { rows } = await sql<{ late: number }>`
+  const { rows } = await sql<{ id: string; action: string }>`
     with late as (
       update operations o set commit_sha = c.sha, committed_at = ${at}, needs_review = false
       from jsonb_to_recordset(${published}::jsonb)
         as c(id text, action text, sha text, position bigint)
       where o.id = c.id and o.action = c.action and o.state = 'superseded'
         and o.committed_at is null and c.sha is not null
-      returning o.store_id, o.spec->>'host' as host, c.sha, c.position
+      returning o.id, o.action, o.store_id, o.spec->>'host' as host, c.sha, c.position
     ), placed as (
       update stores s set commit_sha = l.sha, commit_position = l.position,
         held_host = case when l.host <> s.host then l.host end
       from (select distinct on (store_id) * from late order by store_id, position desc) l
       where s.id = l.store_id and coalesce(s.commit_position, 0) < l.position
     )
-    select count(*) as late from late
+    select id, action from late
   `.execute(tx);
-  return rows[0]?.late ?? 0;
+  await keepInFull(
+    tx,
+    rows.flatMap(({ id, action }) => (action === 'retire' ? [{ id, at }] : [])),
+  );
+  return rows.length;
 }
 
 /**
@@ -586,7 +590,10 @@ export async function settleMerged(
   });
 }
 
-/** The operations whose pull requests have these heads: what a merge commit brought along. */
+/**
+ * The operations whose pull requests have these heads: what a merge commit brought along. Who merges
+ * may be faster than the writer is at recording what it opened.
+ */
 export async function findReviewedHeads(
   db: Db,
   repository: string,
@@ -599,6 +606,10 @@ export async function findReviewedHeads(
     action: string;
     storeId: string;
   }>`
+    select o.review_commit ->> 'sha' as head_sha, o.id as operation_id, o.action, o.store_id
+    from operations o
+    where o.state = 'queued' and o.needs_review and o.review_commit ->> 'sha' = any(${shas})
+    union all
     select p.head_sha, o.id as operation_id, o.action, o.store_id
     from pull_requests p join operations o on o.id = p.operation_id
     where p.repository = ${repository} and p.head_sha = any(${shas})

@@ -27,6 +27,15 @@ Requested-By: token tok_1
   });
 });
 
+test('a delete that keeps data says when it was asked for: the days are counted from its commit', () => {
+  const operation = { id: 'op_1', requestedBy: 'us_1', createdAt: new Date(0) };
+  const purgeAt = '1970-01-15T00:00:00.000Z';
+  expect(writeCommitMessage('retire', exampleStore({ purgeAt }), operation)).toContain(
+    'Requested-By: us_1\nRequested-At: 1970-01-01T00:00:00.000Z\n',
+  );
+  expect(writeCommitMessage('update', exampleStore(), operation)).not.toContain('Requested-At');
+});
+
 test('vouches for the audit log’s newest row', () => {
   const operation = { id: 'op_1', requestedBy: 'tok_1' };
   const hash = 'ab'.repeat(32);

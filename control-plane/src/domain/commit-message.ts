@@ -69,15 +69,21 @@ const NOTHING_NAMED: Named = { reverts: null, restores: null, adopts: null };
 /**
  * The message of one action on one store.
  * @param operation.requestedBy opaque id of who asked
+ * @param operation.createdAt when; what a delete keeps is counted from its commit, however late that is
  * @param auditHead the newest row of the audit log, for the commit to vouch for
  */
 export function writeCommitMessage(
   action: Action,
   store: StoreSpec,
-  operation: { readonly id: string; readonly requestedBy: string } & Partial<Named>,
+  operation: {
+    readonly id: string;
+    readonly requestedBy: string;
+    readonly createdAt?: Date;
+  } & Partial<Named>,
   auditHead: AuditHead | null = null,
 ): string {
   const named: Named = { ...NOTHING_NAMED, ...operation };
+  const { createdAt } = operation;
   return [
     SUBJECTS[action](`store ${store.name} of ${store.tenant}`, store),
     '',
@@ -90,6 +96,9 @@ export function writeCommitMessage(
     `Generation: ${store.generation}`,
     `Action: ${action}`,
     `Requested-By: ${operation.requestedBy}`,
+    ...(action === 'retire' && createdAt !== undefined
+      ? [`Requested-At: ${createdAt.toISOString()}`]
+      : []),
     ...(named.reverts === null ? [] : [`Reverts: ${named.reverts}`]),
     ...(named.adopts === null ? [] : [`Adopts: ${named.adopts}`]),
     ...writeAuditTrailer(auditHead),

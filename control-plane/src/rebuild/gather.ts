@@ -190,7 +190,7 @@ function noteOperation({ stores, files }: Replay, commit: LoggedCommit, tip: His
     intent: store.intent,
     requestedBy: /^Requested-By: (\S+)$/m.exec(commit.message)?.[1] ?? 'unknown',
     sha: tip.sha,
-    createdAt: commit.at,
+    createdAt: readRequestTime(commit),
     committedAt: tip.at,
   };
   operation.action = action;
@@ -200,6 +200,12 @@ function noteOperation({ stores, files }: Replay, commit: LoggedCommit, tip: His
   store.operations.set(operationId, operation);
   // It goes on beside whatever the store is doing.
   if (operation.kind !== 'protect') store.current = operation;
+}
+
+/** Where a commit does not say it, its own time; nothing is asked for after its commit. */
+function readRequestTime({ message, at }: LoggedCommit): Date {
+  const said = Date.parse(/^Requested-At: (\S+)$/m.exec(message)?.[1] ?? '');
+  return said < at.getTime() ? new Date(said) : at;
 }
 
 function isAction(word: string | null): word is Action {
