@@ -67,13 +67,13 @@ export const actions: Actions = {
     const path = `/api/stores/${id}${now === 'true' ? '?now=true' : ''}` as const;
     const answer = await askApi<Accepted>(fetch, path, { method: 'DELETE' });
     if (!answer.ok) return failForm('delete', answer.problem, {}, answer.status);
-    const { status, purgeAt } = answer.data.store;
+    const { status } = answer.data.store;
     const message =
-      status !== 'deleting' && status !== 'suspended'
-        ? `${name} is deleted when somebody has agreed; until then it stays as it is.`
-        : purgeAt !== null
+      status === 'deleting'
+        ? `${name} is being deleted.`
+        : status === 'suspended' && now !== 'true'
           ? `${name} is being suspended. Its data is kept for a while; see below until when.`
-          : `${name} is being deleted.`;
+          : `${name} is deleted when somebody has agreed; until then it stays as it is.`;
     setFlash(cookies, url, { kind: 'done', message });
     redirect(303, `/stores/${id}`);
   },
