@@ -105,6 +105,31 @@ test('a page stays as it is while what it shows cannot be read, and is loaded wh
   await page.getByText('Its files are as they were written.').waitFor();
 });
 
+test('what a form has done is said, though an answer that said it was dropped', async () => {
+  const page = await open(`/stores/${tulips}/settings`);
+  let dropped = 0;
+  // As when a page is loaded again at the same moment, for what was heard of its store.
+  await page.route(
+    '**/__data.json*',
+    async (route) => {
+      dropped += 1;
+      await route.fetch();
+      await route.continue();
+    },
+    { times: 1 },
+  );
+  await page.getByRole('button', { name: 'Protect against deletion' }).click();
+  const words = page.getByText('Protected: nobody deletes it before this is taken back.');
+  await words.waitFor();
+  expect(dropped).toBe(1);
+  expect(await words.count()).toBe(1);
+  const cookies = await page.context().cookies();
+  expect(cookies.map(({ name }) => name)).not.toContain('flash');
+  await page.getByRole('button', { name: 'Take the protection back' }).click();
+  await page.getByText('No longer protected against deletion.').waitFor();
+  expect(await words.count()).toBeLessThan(2);
+});
+
 test('what is typed into a search stays while the answer to less of it comes', async () => {
   const page = await open('/stores');
   const field = page.getByRole('searchbox');
