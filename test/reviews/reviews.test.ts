@@ -58,6 +58,22 @@ async function openChange() {
   return { ...made, change, number: await desk.opened(change) };
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The delete of a live store, asked for three days ago where data is kept for two. */
+async function openLateDelete() {
+  const { spec } = await live();
+  const purgeAt = new Date(Date.now() - DAY_MS).toISOString();
+  const wanted = { ...spec, suspended: true, purgeAt, generation: 2 };
+  const deletion = await desk.change(wanted, 'delete', 'retire');
+  await desk.db
+    .updateTable('operations')
+    .set({ createdAt: new Date(Date.now() - 3 * DAY_MS) })
+    .where('id', '=', deletion)
+    .execute();
+  return { spec, deletion };
+}
+
 /** The forge with some of its methods replaced. */
 const forgeWith = (changes: Partial<Desk['forge']>) => (): Promise<Desk['forge']> => {
   const { forge } = desk;
@@ -600,25 +616,15 @@ test('a delete is reviewed once: the steps after it are not asked about again', 
 
 test('a delete that is merged late keeps the data for as long as one that is merged at once', async () => {
   await desk.start();
-  const { spec } = await live();
-  const day = 24 * 60 * 60 * 1000;
   const begun = Date.now();
-  // Asked for three days ago, where data is kept for two.
-  const purgeAt = new Date(begun - day).toISOString();
-  const wanted = { ...spec, suspended: true, purgeAt, generation: 2 };
-  const deletion = await desk.change(wanted, 'delete', 'retire');
-  await desk.db
-    .updateTable('operations')
-    .set({ createdAt: new Date(begun - 3 * day) })
-    .where('id', '=', deletion)
-    .execute();
+  const { spec, deletion } = await openLateDelete();
   await desk.approve(await desk.opened(deletion));
   await desk.reached(deletion, 'waiting');
   const store = await desk.store(spec.id);
   expect(store).toMatchObject({ status: 'suspended', stage: 'retiring' });
   const left = (store.purgeAt?.getTime() ?? 0) - begun;
-  expect(left).toBeGreaterThanOrEqual(2 * day);
-  expect(left).toBeLessThan(2 * day + 120_000);
+  expect(left).toBeGreaterThanOrEqual(2 * DAY_MS);
+  expect(left).toBeLessThan(2 * DAY_MS + 120_000);
   const operation = await desk.db
     .selectFrom('operations')
     .select(sql<string>`spec ->> 'purgeAt'`.as('purgeAt'))
@@ -629,17 +635,8 @@ test('a delete that is merged late keeps the data for as long as one that is mer
 
 test('a delete that is merged after it was taken over keeps the data in full when it comes back', async () => {
   await desk.start();
-  const { spec } = await live();
-  const day = 24 * 60 * 60 * 1000;
   const begun = Date.now();
-  const purgeAt = new Date(begun - day).toISOString();
-  const wanted = { ...spec, suspended: true, purgeAt, generation: 2 };
-  const deletion = await desk.change(wanted, 'delete', 'retire');
-  await desk.db
-    .updateTable('operations')
-    .set({ createdAt: new Date(begun - 3 * day) })
-    .where('id', '=', deletion)
-    .execute();
+  const { spec, deletion } = await openLateDelete();
   await desk.opened(deletion);
   await desk.stop();
   const branch = `origin/store/abc123-shop/${deletion}`;
@@ -653,7 +650,7 @@ test('a delete that is merged after it was taken over keeps the data in full whe
   await desk.reached(resume, 'rejected');
   const store = await desk.store(spec.id);
   expect(store).toMatchObject({ operationId: deletion, status: 'suspended' });
-  expect((store.purgeAt?.getTime() ?? 0) - begun).toBeGreaterThanOrEqual(2 * day);
+  expect((store.purgeAt?.getTime() ?? 0) - begun).toBeGreaterThanOrEqual(2 * DAY_MS);
 });
 
 test.each(['waiting', 'rejected'] as const)(
